@@ -1,0 +1,266 @@
+-- The Lua side of ngx_http_lua_ffi_module, embedded into it at build time and
+-- run once in each Lua VM.  Defines ngx.load_ffi; "resty.ffi" and "resty_ffi"
+-- are this module.
+
+local core = ...
+
+
+local error = error
+local ceil = math.ceil
+local find = string.find
+local type = type
+local setmetatable = setmetatable
+local tostring = tostring
+local co_yield = coroutine._yield or coroutine.yield
+local get_phase = ngx.get_phase
+
+
+local load = core.load
+local post = core.post
+local fetch = core.fetch
+local unload = core.unload
+local unanswered = core.unanswered
+local is_runtime = core.is_runtime
+
+
+-- Seconds; nginx counts its timers in 31 bits of milliseconds.
+local MAX_SECONDS = 2147483
+
+-- The handles of the calls in flight run out there.
+local MAX_QUEUE = 1048576
+
+-- Where a coroutine cannot wait for anything.
+local NO_WAIT = {
+    init = true,
+    init_worker = true,
+    exit_worker = true,
+    set = true,
+    balancer = true,
+    header_filter = true,
+    body_filter = true,
+    log = true,
+    ssl_session_store = true,
+}
+
+local NO_OPTS = {}
+
+
+local function wait_error()
+    local phase = get_phase()
+
+    if NO_WAIT[phase] then
+        return "API disabled in the context of " .. phase .. "_by_lua*"
+    end
+
+    return "cannot wait across a C call (a callback of string.gsub or "
+           .. "table.sort, or the top level of a required module)"
+end
+
+
+local function check_seconds(value, name, level)
+    if value == nil then
+        return nil
+    end
+
+    -- not (a and b), so that NaN fails, too
+    if type(value) ~= "number" or not (value > 0 and value <= MAX_SECONDS) then
+        error(name .. " must be a number of seconds, above 0 and at most "
+              .. MAX_SECONDS, level + 1)
+    end
+
+    return ceil(value * 1000)
+end
+
+
+local function check_boolean(value, name, level)
+    if value ~= nil and type(value) ~= "boolean" then
+        error(name .. " must be a boolean", level + 1)
+    end
+
+    return value
+end
+
+
+local function check_max_queue(value, level)
+    if value ~= nil
+       and (type(value) ~= "number"
+            or not (value >= 1 and value <= MAX_QUEUE)
+            or value % 1 ~= 0)
+    then
+        error("opts.max_queue must be a whole number from 1 to "
+              .. MAX_QUEUE, level + 1)
+    end
+
+    return value
+end
+
+
+local function check_opts(opts, level)
+    if opts == nil then
+        return NO_OPTS
+    end
+
+    if type(opts) ~= "table" then
+        error("opts must be a table or nil, got " .. type(opts), level + 1)
+    end
+
+    return opts
+end
+
+
+local function check_library(lib, level)
+    if type(lib) ~= "string" or lib == "" or lib == "?"
+       or find(lib, "%z")
+    then
+        error("library must be the name or path of a library", level + 1)
+    end
+end
+
+
+local function check_configuration(cfg, level)
+    if cfg ~= nil and (type(cfg) ~= "string" or find(cfg, "%z")) then
+        error("configuration must be a string without NUL bytes, or nil",
+              level + 1)
+    end
+end
+
+
+local function load_ffi(lib, cfg, opts)
+    check_library(lib, 2)
+    check_configuration(cfg, 2)
+    opts = check_opts(opts, 2)
+
+    local rt, ticket = load(lib, cfg,
+                            check_max_queue(opts.max_queue, 2),
+                            check_seconds(opts.timeout, "opts.timeout", 2),
+                            check_seconds(opts.load_timeout,
+                                          "opts.load_timeout", 2),
+                            check_boolean(opts.unpin, "opts.unpin", 2),
+                            check_boolean(opts.is_global,
+                                          "opts.is_global", 2))
+    if not rt then
+        return nil, ticket
+    end
+
+    if ticket then
+        co_yield()
+
+        local ok, rc, err = fetch(ticket)
+        if not ok then
+            return nil, err or rc
+        end
+    end
+
+    return rt
+end
+
+
+local function call(rt, method, req, opts)
+    if req ~= nil and type(req) ~= "string" then
+        error("request must be a string or nil, got " .. type(req), 3)
+    end
+
+    local timeout
+    if opts ~= nil then
+        timeout = check_seconds(check_opts(opts, 3).timeout,
+                                "opts.timeout", 3)
+    end
+
+    local ticket, err = post(rt, method, req, timeout)
+    if not ticket then
+        return false, err or wait_error()
+    end
+
+    co_yield()
+
+    return fetch(ticket)
+end
+
+
+local function new_method(name)
+    return function(self, req, opts)
+        if not is_runtime(self) then
+            error("bad runtime: call rt:" .. name .. "(request), "
+                  .. "with a colon", 2)
+        end
+
+        local ok, res, err = call(self, name, req, opts)
+        return ok, res, err
+    end
+end
+
+
+local function unload_runtime(self, seconds)
+    if not is_runtime(self) then
+        error("bad runtime: call rt:__unload(), with a colon", 2)
+    end
+
+    local wait = check_seconds(seconds, "wait", 2)
+    local ticket, err = unload(self, wait)
+
+    if ticket == true then
+        return true
+    end
+
+    if not ticket then
+        return nil, err or wait_error()
+    end
+
+    co_yield()
+
+    if fetch(ticket) then
+        return true
+    end
+
+    return nil, "timeout: the runtime is still busy, calls unanswered: "
+                .. unanswered(self)
+end
+
+
+-- Any name is a method.  They are kept only as long as somebody uses them, so
+-- that names out of requests do not pile up.
+local methods = setmetatable({}, {
+    __mode = "v",
+    __index = function(self, name)
+        name = tostring(name)
+
+        local method = new_method(name)
+        self[name] = method
+
+        return method
+    end
+})
+
+
+local UNLOAD = "__unload"
+
+local runtime = core.metatable
+runtime.__metatable = false
+
+function runtime.__index(_, name)
+    if name == UNLOAD then
+        return unload_runtime
+    end
+
+    return methods[name]
+end
+
+
+function runtime.__call(self, req, opts)
+    local ok, res, err = call(self, "", req, opts)
+    return ok, res, err
+end
+
+
+function runtime.__tostring()
+    return "resty.ffi runtime"
+end
+
+
+ngx.load_ffi = load_ffi
+
+
+return {
+    _VERSION = core.version,
+    load = load_ffi,
+}

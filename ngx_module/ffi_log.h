@@ -1,0 +1,47 @@
+/*
+ * What guest code logs, on its way to the event loop: nginx swaps the log's
+ * descriptor there, so that only the event loop may write to it.
+ *
+ * The list is bounded.  What does not fit is dropped and counted.
+ */
+
+#ifndef FFI_LOG_H_INCLUDED
+#define FFI_LOG_H_INCLUDED
+
+
+#include <stddef.h>
+
+
+typedef struct ffi_log_line_s  ffi_log_line_t;
+
+struct ffi_log_line_s {
+    ffi_log_line_t           *next;
+    int                       level;
+    const char               *name;         /* the runtime's, "" for none */
+    size_t                    len;
+    char                     *text;         /* no newline, no control code */
+};
+
+
+/* Lines on the list at most, and bytes of one line. */
+#define FFI_LOG_LINES_MAX  4096
+#define FFI_LOG_LINE_MAX   1800
+
+
+/*
+ * Any thread.  Adds a line for each line of msg and wakes the event loop.
+ * name and msg are copied.
+ */
+void ffi_log_write(int level, const char *name, const char *msg, size_t len);
+
+/*
+ * Event loop.  Takes the oldest line, to be freed with free(); NULL when
+ * there is none.
+ */
+ffi_log_line_t *ffi_log_take(void);
+
+/* Event loop.  Lines dropped since the last call. */
+unsigned ffi_log_dropped(void);
+
+
+#endif /* FFI_LOG_H_INCLUDED */

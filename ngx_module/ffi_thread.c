@@ -1,0 +1,397 @@
+#include "ffi_thread.h"
+
+#include "ffi_done.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+
+/* How often a thread on its way out is looked at. */
+#define FFI_THREAD_PROBE_NS  1000000
+
+
+/*
+ * One thread on one queue.  Freed when both are gone; see ffi_member_drop().
+ * All guarded by ffi_threads_lock.
+ */
+struct ffi_member_s {
+    ffi_queue_t              *queue;         /* NULL: forgotten */
+    ffi_member_t             *queue_next;
+    ffi_member_t             *thread_next;
+    pid_t                     tid;
+    unsigned                  polled:1;
+    unsigned                  told:1;
+    unsigned                  ended:1;
+};
+
+
+typedef struct {
+    ffi_spin_t                spin;
+    void                     *handle;        /* of the last queue noted */
+    unsigned                  polled:1;
+    ffi_member_t             *members;
+} ffi_thread_t;
+
+
+static __thread ffi_thread_t  ffi_thread;
+
+static pthread_key_t          ffi_thread_key;
+static pthread_mutex_t        ffi_threads_lock = PTHREAD_MUTEX_INITIALIZER;
+
+
+static void ffi_thread_end(void *data);
+static ffi_member_t *ffi_member_get(ffi_queue_t *queue);
+static ffi_member_t *ffi_member_add(ffi_queue_t *queue);
+static void ffi_thread_note(ffi_queue_t *queue, unsigned polls);
+static void ffi_thread_prune(void);
+static void ffi_queue_prune(ffi_queue_t *queue);
+static int ffi_tid_gone(pid_t tid);
+static int ffi_thread_others(ffi_queue_t *queue);
+
+
+int
+ffi_thread_init(void)
+{
+    int  err;
+
+    err = pthread_key_create(&ffi_thread_key, ffi_thread_end);
+    if (err != 0) {
+        errno = err;
+        return -1;
+    }
+
+    return 0;
+}
+
+
+ffi_spin_t *
+ffi_thread_spin(void)
+{
+    return &ffi_thread.spin;
+}
+
+
+static int
+ffi_tid_gone(pid_t tid)
+{
+    return syscall(SYS_tgkill, getpid(), tid, 0) == -1 && errno == ESRCH;
+}
+
+
+/* a library's thread, when it ends */
+static void
+ffi_thread_end(void *data)
+{
+    ffi_thread_t  *thread = data;
+    ffi_member_t  *m, *next;
+
+    pthread_mutex_lock(&ffi_threads_lock);
+
+    for (m = thread->members; m != NULL; m = next) {
+        next = m->thread_next;
+
+        if (m->queue == NULL) {
+            free(m);
+
+        } else {
+            m->ended = 1;
+        }
+    }
+
+    pthread_mutex_unlock(&ffi_threads_lock);
+
+    thread->members = NULL;
+    thread->handle = NULL;
+
+    ffi_done_kick();
+}
+
+
+/* guarded by ffi_threads_lock; drops what this thread did on queues now gone */
+static void
+ffi_thread_prune(void)
+{
+    ffi_member_t  *m, **last;
+
+    last = &ffi_thread.members;
+
+    while ((m = *last) != NULL) {
+        if (m->queue == NULL) {
+            *last = m->thread_next;
+            free(m);
+
+        } else {
+            last = &m->thread_next;
+        }
+    }
+}
+
+
+/*
+ * guarded by ffi_threads_lock; drops threads that are gone for good, but for
+ * one that tells that the queue was ever polled
+ */
+static void
+ffi_queue_prune(ffi_queue_t *queue)
+{
+    unsigned       polled;
+    ffi_member_t  *m, **last;
+
+    polled = 0;
+    last = &ffi_queue_crew(queue)->members;
+
+    while ((m = *last) != NULL) {
+        if (m->ended && (polled || !m->polled) && ffi_tid_gone(m->tid)) {
+            *last = m->queue_next;
+            free(m);
+
+        } else {
+            polled |= m->polled;
+            last = &m->queue_next;
+        }
+    }
+}
+
+
+/* guarded by ffi_threads_lock */
+static ffi_member_t *
+ffi_member_get(ffi_queue_t *queue)
+{
+    ffi_member_t  *m;
+
+    for (m = ffi_thread.members; m != NULL; m = m->thread_next) {
+        if (m->queue == queue) {
+            return m;
+        }
+    }
+
+    return NULL;
+}
+
+
+/* guarded by ffi_threads_lock */
+static ffi_member_t *
+ffi_member_add(ffi_queue_t *queue)
+{
+    ffi_member_t  *m, **members;
+
+    ffi_thread_prune();
+    ffi_queue_prune(queue);
+
+    if (pthread_setspecific(ffi_thread_key, &ffi_thread) != 0) {
+        return NULL;
+    }
+
+    m = calloc(1, sizeof(ffi_member_t));
+    if (m == NULL) {
+        return NULL;
+    }
+
+    members = &ffi_queue_crew(queue)->members;
+
+    m->queue = queue;
+    m->tid = syscall(SYS_gettid);
+    m->queue_next = *members;
+    m->thread_next = ffi_thread.members;
+
+    *members = m;
+    ffi_thread.members = m;
+
+    return m;
+}
+
+
+/* any thread */
+static void
+ffi_thread_note(ffi_queue_t *queue, unsigned polls)
+{
+    void          *handle;
+    ffi_member_t  *m;
+
+    handle = ffi_queue_handle(queue);
+
+    if (ffi_thread.handle == handle && ffi_thread.polled >= polls) {
+        return;
+    }
+
+    pthread_mutex_lock(&ffi_threads_lock);
+
+    m = ffi_member_get(queue);
+    if (m == NULL) {
+        m = ffi_member_add(queue);
+    }
+
+    if (m != NULL) {
+        m->polled |= polls;
+
+        ffi_thread.handle = handle;
+        ffi_thread.polled = m->polled;
+
+    } else {
+        ffi_queue_crew(queue)->untracked++;
+    }
+
+    pthread_mutex_unlock(&ffi_threads_lock);
+}
+
+
+/* any thread */
+void
+ffi_thread_polls(ffi_queue_t *queue)
+{
+    ffi_thread_note(queue, 1);
+}
+
+
+/* any thread */
+void
+ffi_thread_responds(ffi_queue_t *queue)
+{
+    ffi_thread_note(queue, 0);
+}
+
+
+/* any thread */
+void
+ffi_thread_told(ffi_queue_t *queue)
+{
+    unsigned       first;
+    ffi_member_t  *m;
+
+    pthread_mutex_lock(&ffi_threads_lock);
+
+    m = ffi_member_get(queue);
+    first = (m != NULL && !m->told);
+
+    if (first) {
+        m->told = 1;
+    }
+
+    pthread_mutex_unlock(&ffi_threads_lock);
+
+    if (first) {
+        ffi_done_kick();
+    }
+}
+
+
+void
+ffi_thread_count(ffi_queue_t *queue, ffi_thread_census_t *census)
+{
+    ffi_member_t  *m;
+
+    *census = (ffi_thread_census_t) { 0 };
+
+    pthread_mutex_lock(&ffi_threads_lock);
+
+    census->untracked = ffi_queue_crew(queue)->untracked;
+
+    for (m = ffi_queue_crew(queue)->members; m != NULL; m = m->queue_next) {
+        census->polled += m->polled;
+        census->alive += !m->ended;
+        census->pollers += m->polled && !m->told && !m->ended;
+    }
+
+    pthread_mutex_unlock(&ffi_threads_lock);
+}
+
+
+int
+ffi_thread_seen(ffi_queue_t *queue, int tid)
+{
+    ffi_member_t  *m;
+
+    pthread_mutex_lock(&ffi_threads_lock);
+
+    for (m = ffi_queue_crew(queue)->members; m != NULL; m = m->queue_next) {
+        if (m->tid == tid) {
+            break;
+        }
+    }
+
+    pthread_mutex_unlock(&ffi_threads_lock);
+
+    return m != NULL;
+}
+
+
+/* guarded by ffi_threads_lock; whether another thread of the queue is left */
+static int
+ffi_thread_others(ffi_queue_t *queue)
+{
+    pid_t          self;
+    ffi_member_t  *m;
+
+    if (ffi_queue_crew(queue)->untracked) {
+        return 1;
+    }
+
+    self = syscall(SYS_gettid);
+
+    for (m = ffi_queue_crew(queue)->members; m != NULL; m = m->queue_next) {
+        if (m->tid != self && (!m->ended || !ffi_tid_gone(m->tid))) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* any thread */
+int
+ffi_thread_wait_gone(ffi_queue_t *queue, int timeout_ms)
+{
+    int              others;
+    int64_t          end;
+    struct timespec  pause = { 0, FFI_THREAD_PROBE_NS };
+
+    end = ffi_spin_clock() + timeout_ms * INT64_C(1000000);
+
+    for ( ;; ) {
+        pthread_mutex_lock(&ffi_threads_lock);
+        others = ffi_thread_others(queue);
+        pthread_mutex_unlock(&ffi_threads_lock);
+
+        if (!others) {
+            return 1;
+        }
+
+        if (ffi_spin_clock() >= end) {
+            return 0;
+        }
+
+        (void) nanosleep(&pause, NULL);
+    }
+}
+
+
+void
+ffi_thread_forget(ffi_queue_t *queue)
+{
+    ffi_member_t  *m, *next, **members;
+
+    pthread_mutex_lock(&ffi_threads_lock);
+
+    members = &ffi_queue_crew(queue)->members;
+
+    for (m = *members; m != NULL; m = next) {
+        next = m->queue_next;
+
+        if (m->ended) {
+            free(m);
+
+        } else {
+            m->queue = NULL;
+        }
+    }
+
+    *members = NULL;
+
+    pthread_mutex_unlock(&ffi_threads_lock);
+}

@@ -1,0 +1,57 @@
+/*
+ * The threads of libraries: who polls and responds for which queue, and who
+ * of them has ended.  Whether a library's code may be unmapped, and whether a
+ * runtime still has anybody to answer, is decided by these facts.
+ */
+
+#ifndef FFI_THREAD_H_INCLUDED
+#define FFI_THREAD_H_INCLUDED
+
+
+#include "ffi_queue.h"
+
+
+typedef struct {
+    unsigned  pollers;     /* alive, and not yet told the queue's end */
+    unsigned  polled;      /* alive or not: threads that ever polled */
+    unsigned  alive;       /* pollers, told or not, and responders */
+    unsigned  untracked;   /* unknown whether alive: there was no memory */
+} ffi_thread_census_t;
+
+
+/* Event loop, once per process.  -1 with errno set. */
+int ffi_thread_init(void);
+
+/*
+ * Any thread that keeps the queue from being destroyed.  Notes that this
+ * thread polls, or responds for, the queue.
+ */
+void ffi_thread_polls(ffi_queue_t *queue);
+void ffi_thread_responds(ffi_queue_t *queue);
+
+/*
+ * Any thread, between enter and leave.  Notes that this thread got the
+ * queue's end, and wakes the event loop.
+ */
+void ffi_thread_told(ffi_queue_t *queue);
+
+/* Any thread.  The calling thread's spin state. */
+ffi_spin_t *ffi_thread_spin(void);
+
+/* Event loop. */
+void ffi_thread_count(ffi_queue_t *queue, ffi_thread_census_t *census);
+
+/* Event loop.  Whether the thread tid was seen on the queue. */
+int ffi_thread_seen(ffi_queue_t *queue, int tid);
+
+/*
+ * Any thread; may block.  Whether every thread seen on the queue, but the
+ * calling one, has left user space for good within timeout_ms.
+ */
+int ffi_thread_wait_gone(ffi_queue_t *queue, int timeout_ms);
+
+/* Event loop, before the queue is destroyed. */
+void ffi_thread_forget(ffi_queue_t *queue);
+
+
+#endif /* FFI_THREAD_H_INCLUDED */

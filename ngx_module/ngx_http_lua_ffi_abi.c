@@ -1,0 +1,377 @@
+/*
+ * The functions that libraries call (include/ngx_http_lua_ffi.h).  All of
+ * them run on guest threads: nothing here may touch nginx.
+ */
+
+#include <ngx_http_lua_ffi.h>
+
+#include "ffi_done.h"
+#include "ffi_log.h"
+#include "ffi_queue.h"
+#include "ffi_thread.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+
+#define NGX_HTTP_LUA_FFI_API  __attribute__((visibility("default")))
+
+/* How many tasks one poll takes at most: others want to work, too. */
+#define NGX_HTTP_LUA_FFI_POLL_MAX    64
+
+/* The rc of a response that a library failed to make. */
+#define NGX_HTTP_LUA_FFI_BAD_RESPONSE  (-1)
+
+
+static ffi_task_t *ngx_http_lua_ffi_claim(void *handle);
+static void ngx_http_lua_ffi_refused(void *handle);
+
+
+/* any thread */
+NGX_HTTP_LUA_FFI_API unsigned
+ngx_http_lua_ffi_abi_version(void)
+{
+    return NGX_HTTP_LUA_FFI_ABI_VERSION;
+}
+
+
+/* any thread; blocks */
+NGX_HTTP_LUA_FFI_API void *
+ngx_http_lua_ffi_task_poll(void *tq)
+{
+    void  *task;
+
+    if (ngx_http_lua_ffi_task_poll_many(tq, &task, 1, -1) != 1) {
+        return NULL;
+    }
+
+    return task;
+}
+
+
+/* any thread; blocks for timeout_ms */
+NGX_HTTP_LUA_FFI_API int
+ngx_http_lua_ffi_task_poll_many(void *tq, void **tasks, int max,
+    int timeout_ms)
+{
+    int           i, n;
+    ffi_task_t   *taken[NGX_HTTP_LUA_FFI_POLL_MAX];
+    ffi_queue_t  *queue;
+
+    if (max < 1) {
+        return 0;
+    }
+
+    if (max > NGX_HTTP_LUA_FFI_POLL_MAX) {
+        max = NGX_HTTP_LUA_FFI_POLL_MAX;
+    }
+
+    queue = ffi_queue_enter(tq);
+    if (queue == NULL) {
+        return FFI_QUEUE_END;
+    }
+
+    ffi_thread_polls(queue);
+
+    n = ffi_queue_poll(queue, taken, max, timeout_ms, ffi_thread_spin());
+
+    for (i = 0; i < n; i++) {
+        tasks[i] = ffi_task_handle(taken[i]);
+    }
+
+    if (n == FFI_QUEUE_END) {
+        ffi_thread_told(queue);
+    }
+
+    ffi_queue_leave(queue);
+
+    return n;
+}
+
+
+/* any thread */
+NGX_HTTP_LUA_FFI_API int
+ngx_http_lua_ffi_event_fd(void *tq)
+{
+    int           fd;
+    ffi_queue_t  *queue;
+
+    queue = ffi_queue_enter(tq);
+    if (queue == NULL) {
+        errno = EINVAL;
+        return -1;
+    }
+
+    fd = ffi_queue_event_fd(queue);
+    ffi_queue_leave(queue);
+
+    return fd;
+}
+
+
+/* any thread */
+NGX_HTTP_LUA_FFI_API const char *
+ngx_http_lua_ffi_get_request(void *handle, size_t *len)
+{
+    ffi_task_t  *task;
+
+    task = ffi_task_find(handle);
+
+    if (len != NULL) {
+        *len = task != NULL ? task->request_len : 0;
+    }
+
+    if (task == NULL || task->request_nil) {
+        return NULL;
+    }
+
+    return task->request;
+}
+
+
+/* any thread */
+NGX_HTTP_LUA_FFI_API char *
+ngx_http_lua_ffi_get_req(void *handle, int *len)
+{
+    size_t       n;
+    const char  *request;
+
+    request = ngx_http_lua_ffi_get_request(handle, &n);
+
+    if (len != NULL) {
+        *len = n > INT_MAX ? INT_MAX : (int) n;
+    }
+
+    return (char *) request;
+}
+
+
+/* any thread */
+NGX_HTTP_LUA_FFI_API const char *
+ngx_http_lua_ffi_get_method(void *handle, size_t *len)
+{
+    ffi_task_t  *task;
+
+    task = ffi_task_find(handle);
+
+    if (len != NULL) {
+        *len = task != NULL ? task->method_len : 0;
+    }
+
+    return task != NULL ? task->request - task->method_len - 1 : NULL;
+}
+
+
+/* any thread */
+NGX_HTTP_LUA_FFI_API int
+ngx_http_lua_ffi_is_abandoned(void *handle)
+{
+    ffi_task_t  *task;
+
+    task = ffi_task_find(handle);
+
+    return task == NULL
+           || atomic_load_explicit(&task->abandoned, memory_order_relaxed);
+}
+
+
+/* any thread */
+NGX_HTTP_LUA_FFI_API int64_t
+ngx_http_lua_ffi_time_left(void *handle)
+{
+    int64_t      left;
+    ffi_task_t  *task;
+
+    task = ffi_task_find(handle);
+    if (task == NULL) {
+        return -1;
+    }
+
+    if (ngx_http_lua_ffi_is_abandoned(handle)) {
+        return 0;
+    }
+
+    left = task->deadline - ffi_spin_clock() / 1000000;
+
+    return left > 0 ? left : 0;
+}
+
+
+/* any thread */
+static void
+ngx_http_lua_ffi_refused(void *handle)
+{
+    int   n;
+    char  msg[128];
+
+    n = snprintf(msg, sizeof(msg), "response refused: %p is no unanswered "
+                 "task of a runtime; each task is responded to once", handle);
+
+    ffi_log_write(NGX_HTTP_LUA_FFI_LOG_ERR, "", msg, n);
+}
+
+
+/* any thread */
+static ffi_task_t *
+ngx_http_lua_ffi_claim(void *handle)
+{
+    ffi_task_t  *task;
+
+    task = ffi_task_claim(handle);
+
+    if (task == NULL) {
+        ngx_http_lua_ffi_refused(handle);
+        return NULL;
+    }
+
+    /* the queue lives at least as long as this task is not pushed back */
+    ffi_thread_responds(task->queue);
+
+    return task;
+}
+
+
+/* any thread */
+NGX_HTTP_LUA_FFI_API int
+ngx_http_lua_ffi_respond_copy(void *handle, int rc, const void *rsp,
+    size_t len)
+{
+    int          err;
+    ffi_task_t  *task;
+
+    task = ngx_http_lua_ffi_claim(handle);
+    if (task == NULL) {
+        return -1;
+    }
+
+    err = 0;
+
+    if (rsp == NULL) {
+        ffi_task_take_response(task, rc, NULL, 0);
+
+    } else if (ffi_task_copy_response(task, rc, rsp, len) != 0) {
+        ffi_task_static_response(task, NGX_HTTP_LUA_FFI_BAD_RESPONSE,
+                                 "no memory for the response");
+        err = -1;
+    }
+
+    ffi_done_push(task);
+
+    return err;
+}
+
+
+/* any thread */
+NGX_HTTP_LUA_FFI_API int
+ngx_http_lua_ffi_respond_take(void *handle, int rc, void *rsp, size_t len)
+{
+    ffi_task_t  *task;
+
+    task = ngx_http_lua_ffi_claim(handle);
+    if (task == NULL) {
+        free(rsp);
+        return -1;
+    }
+
+    ffi_task_take_response(task, rc, rsp, rsp != NULL ? len : 0);
+    ffi_done_push(task);
+
+    return 0;
+}
+
+
+/* any thread */
+NGX_HTTP_LUA_FFI_API void
+ngx_http_lua_ffi_respond(void *handle, int rc, char *rsp, int rsp_len)
+{
+    ffi_task_t  *task;
+
+    if (rsp == NULL || rsp_len > 0) {
+        (void) ngx_http_lua_ffi_respond_take(handle, rc, rsp, rsp_len);
+        return;
+    }
+
+    task = ngx_http_lua_ffi_claim(handle);
+    if (task == NULL) {
+        free(rsp);
+        return;
+    }
+
+    if (rsp_len == 0) {
+        ffi_task_take_response(task, rc, rsp, strlen(rsp));
+
+    } else {
+        free(rsp);
+        ffi_task_static_response(task, NGX_HTTP_LUA_FFI_BAD_RESPONSE,
+                                 "the library responded with a negative "
+                                 "length");
+    }
+
+    ffi_done_push(task);
+}
+
+
+/* any thread */
+NGX_HTTP_LUA_FFI_API void
+ngx_http_lua_ffi_set_error(void *tq, const char *msg, size_t len)
+{
+    char         *error;
+    ffi_queue_t  *queue;
+
+    queue = ffi_queue_enter(tq);
+    if (queue == NULL) {
+        return;
+    }
+
+    error = strndup(msg, len);
+    if (error != NULL) {
+        ffi_queue_set_error(queue, error);
+    }
+
+    ffi_queue_leave(queue);
+}
+
+
+/* any thread */
+NGX_HTTP_LUA_FFI_API void
+ngx_http_lua_ffi_log(void *tq, int level, const char *msg, size_t len)
+{
+    ffi_queue_t  *queue;
+
+    if (level < NGX_HTTP_LUA_FFI_LOG_EMERG) {
+        level = NGX_HTTP_LUA_FFI_LOG_EMERG;
+
+    } else if (level > NGX_HTTP_LUA_FFI_LOG_DEBUG) {
+        level = NGX_HTTP_LUA_FFI_LOG_DEBUG;
+    }
+
+    queue = ffi_queue_enter(tq);
+
+    ffi_log_write(level, queue != NULL ? ffi_queue_name(queue) : "", msg, len);
+
+    if (queue != NULL) {
+        ffi_queue_leave(queue);
+    }
+}
+
+
+/* any thread */
+NGX_HTTP_LUA_FFI_API const char *
+ngx_http_lua_ffi_library_path(void *tq)
+{
+    const char   *path;
+    ffi_queue_t  *queue;
+
+    queue = ffi_queue_enter(tq);
+    if (queue == NULL) {
+        return NULL;
+    }
+
+    path = ffi_queue_path(queue);
+    ffi_queue_leave(queue);
+
+    return path;
+}

@@ -1,0 +1,396 @@
+#include "ngx_http_lua_ffi_image.h"
+
+#include "ngx_http_lua_ffi_module.h"
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <link.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <unistd.h>
+
+
+static char *ngx_http_lua_ffi_format(const char *fmt, ...)
+    __attribute__((format(printf, 1, 2)));
+static ngx_uint_t ngx_http_lua_ffi_image_try(
+    ngx_http_lua_ffi_location_t *location, const char *dir, size_t dir_len,
+    const char *file);
+static void ngx_http_lua_ffi_image_own_dir(char *dir, size_t size);
+static int ngx_http_lua_ffi_image_copy(ngx_http_lua_ffi_location_t *location,
+    char **error);
+static ngx_int_t ngx_http_lua_ffi_image_symbols(
+    ngx_http_lua_ffi_image_t *image, char **error);
+static void ngx_http_lua_ffi_image_find_path(ngx_http_lua_ffi_image_t *image);
+
+
+/* malloc()ed; NULL without memory, which is as good as a message then */
+static char *
+ngx_http_lua_ffi_format(const char *fmt, ...)
+{
+    int       n;
+    char     *msg;
+    va_list   args;
+
+    va_start(args, fmt);
+    n = vasprintf(&msg, fmt, args);
+    va_end(args);
+
+    return n == -1 ? NULL : msg;
+}
+
+
+static ngx_uint_t
+ngx_http_lua_ffi_image_try(ngx_http_lua_ffi_location_t *location,
+    const char *dir, size_t dir_len, const char *file)
+{
+    int  n;
+
+    n = snprintf(location->path, sizeof(location->path), "%.*s/%s",
+                 (int) dir_len, dir, file);
+
+    if (n < 0 || (size_t) n >= sizeof(location->path)) {
+        return 0;
+    }
+
+    location->found = stat(location->path, &location->st) == 0
+                      && S_ISREG(location->st.st_mode);
+
+    return location->found;
+}
+
+
+/* The folder of this module, where its loaders are installed. */
+static void
+ngx_http_lua_ffi_image_own_dir(char *dir, size_t size)
+{
+    char     *slash;
+    Dl_info   info;
+
+    *dir = '\0';
+
+    if (dladdr(&ngx_http_lua_ffi_module, &info) == 0) {
+        return;
+    }
+
+    (void) snprintf(dir, size, "%s", info.dli_fname);
+
+    slash = strrchr(dir, '/');
+
+    if (slash != NULL) {
+        *slash = '\0';
+    }
+}
+
+
+ngx_int_t
+ngx_http_lua_ffi_image_locate(ngx_str_t *name,
+    ngx_http_lua_ffi_location_t *location, char **error)
+{
+    char                      file[NAME_MAX + 1], own[PATH_MAX];
+    ngx_str_t                *dir;
+    ngx_uint_t                i, is_so;
+    ngx_http_lua_ffi_conf_t  *conf;
+
+    location->found = 0;
+
+    if (ngx_strlchr(name->data, name->data + name->len, '/') != NULL) {
+
+        if (name->len >= PATH_MAX - ngx_cycle->prefix.len) {
+            *error = strdup("the path is too long");
+            return NGX_ERROR;
+        }
+
+        (void) snprintf(location->path, sizeof(location->path), "%.*s%.*s",
+                        name->data[0] == '/' ? 0 : (int) ngx_cycle->prefix.len,
+                        (char *) ngx_cycle->prefix.data,
+                        (int) name->len, (char *) name->data);
+
+        if (stat(location->path, &location->st) != 0) {
+            *error = ngx_http_lua_ffi_format("cannot find \"%s\": %s",
+                                             location->path, strerror(errno));
+            return NGX_ERROR;
+        }
+
+        location->found = 1;
+        return NGX_OK;
+    }
+
+    if (name->len > NAME_MAX - (sizeof("lib.so") - 1)) {
+        *error = strdup("the name is too long");
+        return NGX_ERROR;
+    }
+
+    is_so = name->len > 3
+            && ngx_strncmp(name->data + name->len - 3, ".so", 3) == 0;
+
+    (void) snprintf(file, sizeof(file), is_so ? "%.*s" : "lib%.*s.so",
+                    (int) name->len, (char *) name->data);
+
+    conf = ngx_http_lua_ffi_conf();
+
+    if (conf->library_path != NULL) {
+        dir = conf->library_path->elts;
+
+        for (i = 0; i < conf->library_path->nelts; i++) {
+            if (ngx_http_lua_ffi_image_try(location, (char *) dir[i].data,
+                                           dir[i].len, file))
+            {
+                return NGX_OK;
+            }
+        }
+    }
+
+    ngx_http_lua_ffi_image_own_dir(own, sizeof(own));
+
+    if (!ngx_http_lua_ffi_image_try(location, own, strlen(own), file)) {
+        (void) snprintf(location->path, sizeof(location->path), "%s", file);
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_http_lua_ffi_image_is(ngx_http_lua_ffi_image_t *image,
+    ngx_http_lua_ffi_location_t *location)
+{
+    struct stat  *a, *b;
+
+    a = &image->st;
+    b = &location->st;
+
+    return image->found && location->found
+           && a->st_dev == b->st_dev
+           && a->st_ino == b->st_ino
+           && a->st_size == b->st_size
+           && a->st_mtim.tv_sec == b->st_mtim.tv_sec
+           && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec
+           && a->st_ctim.tv_sec == b->st_ctim.tv_sec
+           && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
+
+/* A descriptor of a copy in memory, or -1. */
+static int
+ngx_http_lua_ffi_image_copy(ngx_http_lua_ffi_location_t *location,
+    char **error)
+{
+    int      from, to;
+    ssize_t  n;
+
+    to = -1;
+
+    from = open(location->path, O_RDONLY|O_CLOEXEC);
+    if (from == -1) {
+        goto failed;
+    }
+
+    /* of the very file that is copied, should the path change hands */
+    if (fstat(from, &location->st) == -1) {
+        goto failed;
+    }
+
+    to = memfd_create("ffi", MFD_CLOEXEC);
+    if (to == -1) {
+        goto failed;
+    }
+
+    do {
+        n = sendfile(to, from, NULL, INT_MAX);
+    } while (n > 0 || (n == -1 && errno == EINTR));
+
+    if (n == -1) {
+        goto failed;
+    }
+
+    (void) close(from);
+
+    return to;
+
+failed:
+
+    *error = ngx_http_lua_ffi_format("cannot copy \"%s\": %s", location->path,
+                                     strerror(errno));
+
+    if (to != -1) {
+        (void) close(to);
+    }
+
+    if (from != -1) {
+        (void) close(from);
+    }
+
+    return -1;
+}
+
+
+ngx_http_lua_ffi_image_t *
+ngx_http_lua_ffi_image_open(ngx_http_lua_ffi_location_t *location,
+    ngx_uint_t copy, ngx_uint_t global, char **error)
+{
+    char                       name[sizeof("/proc/self/fd/") + NGX_INT_T_LEN];
+    const char                *file;
+    ngx_http_lua_ffi_image_t  *image;
+
+    image = calloc(1, sizeof(ngx_http_lua_ffi_image_t));
+    if (image == NULL) {
+        *error = strdup("no memory");
+        return NULL;
+    }
+
+    image->fd = -1;
+    image->global = global;
+    image->found = location->found;
+
+    file = location->path;
+
+    if (copy && location->found) {
+        image->fd = ngx_http_lua_ffi_image_copy(location, error);
+        if (image->fd == -1) {
+            goto failed;
+        }
+
+        /*
+         * The dynamic linker tells images apart by name, and the descriptor
+         * stays open as long as the image is mapped: no two have one name.
+         */
+        (void) snprintf(name, sizeof(name), "/proc/self/fd/%d", image->fd);
+        file = name;
+    }
+
+    image->st = location->st;
+
+    image->path = strdup(location->path);
+    if (image->path == NULL) {
+        *error = strdup("no memory");
+        goto failed;
+    }
+
+    image->handle = dlopen(file, RTLD_NOW | (global ? RTLD_GLOBAL
+                                                    : RTLD_LOCAL));
+    if (image->handle == NULL) {
+        *error = strdup(dlerror());
+        goto failed;
+    }
+
+    if (ngx_http_lua_ffi_image_symbols(image, error) != NGX_OK) {
+        if (ngx_http_lua_ffi_image_close(image) != NGX_OK) {
+            /* the descriptor is the name of what stays mapped */
+            image->fd = -1;
+        }
+
+        goto failed;
+    }
+
+    if (!location->found) {
+        ngx_http_lua_ffi_image_find_path(image);
+    }
+
+    return image;
+
+failed:
+
+    ngx_http_lua_ffi_image_free(image);
+
+    return NULL;
+}
+
+
+static ngx_int_t
+ngx_http_lua_ffi_image_symbols(ngx_http_lua_ffi_image_t *image, char **error)
+{
+    image->init = (int (*)(char *, void *)) dlsym(image->handle,
+                                                  "libffi_init");
+    image->fini = (void (*)(void *)) dlsym(image->handle, "libffi_fini");
+
+    if (image->init == NULL) {
+        *error = ngx_http_lua_ffi_format("\"%s\" has no libffi_init()",
+                                         image->path);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/* Where the dynamic linker found what it was left to find. */
+static void
+ngx_http_lua_ffi_image_find_path(ngx_http_lua_ffi_image_t *image)
+{
+    char             *path;
+    struct link_map  *map;
+
+    if (dlinfo(image->handle, RTLD_DI_LINKMAP, &map) != 0) {
+        return;
+    }
+
+    path = strdup(map->l_name);
+
+    if (path != NULL) {
+        free(image->path);
+        image->path = path;
+        image->found = stat(path, &image->st) == 0;
+    }
+}
+
+
+void
+ngx_http_lua_ffi_image_globalize(ngx_http_lua_ffi_image_t *image)
+{
+    struct link_map  *map;
+
+    if (image->global || dlinfo(image->handle, RTLD_DI_LINKMAP, &map) != 0) {
+        return;
+    }
+
+    if (dlopen(map->l_name, RTLD_NOW|RTLD_NOLOAD|RTLD_GLOBAL) != NULL) {
+        (void) dlclose(image->handle);
+        image->global = 1;
+    }
+}
+
+
+ngx_int_t
+ngx_http_lua_ffi_image_close(ngx_http_lua_ffi_image_t *image)
+{
+    void             *handle;
+    char             *name;
+    struct link_map  *map;
+
+    name = NULL;
+
+    if (dlinfo(image->handle, RTLD_DI_LINKMAP, &map) == 0) {
+        name = strdup(map->l_name);
+    }
+
+    if (name == NULL) {
+        return NGX_DECLINED;
+    }
+
+    (void) dlclose(image->handle);
+
+    handle = dlopen(name, RTLD_NOW|RTLD_NOLOAD);
+    free(name);
+
+    if (handle != NULL) {
+        image->handle = handle;
+        return NGX_DECLINED;
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_lua_ffi_image_free(ngx_http_lua_ffi_image_t *image)
+{
+    if (image->fd != -1) {
+        (void) close(image->fd);
+    }
+
+    free(image->path);
+    free(image);
+}

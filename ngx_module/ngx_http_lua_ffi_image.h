@@ -1,0 +1,78 @@
+/*
+ * Images: a library's file, found and mapped.  Opening and closing run the
+ * library's constructors and destructors, so that all of this belongs on an
+ * operation's thread (ngx_http_lua_ffi_library.h) and may block.
+ */
+
+#ifndef _NGX_HTTP_LUA_FFI_IMAGE_H_INCLUDED_
+#define _NGX_HTTP_LUA_FFI_IMAGE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <limits.h>
+#include <sys/stat.h>
+
+
+typedef struct {
+    char                            path[PATH_MAX];
+    struct stat                     st;
+    unsigned                        found:1;     /* st is valid */
+} ngx_http_lua_ffi_location_t;
+
+
+typedef struct ngx_http_lua_ffi_image_s  ngx_http_lua_ffi_image_t;
+
+/* Used by one operation of its library at a time. */
+struct ngx_http_lua_ffi_image_s {
+    void                           *handle;
+    int                             fd;          /* of a private copy, or -1 */
+    char                           *path;
+    struct stat                     st;
+    unsigned                        found:1;
+
+    int                           (*init)(char *cfg, void *tq);
+    void                          (*fini)(void *tq);    /* or NULL */
+
+    ngx_uint_t                      users;       /* runtimes */
+    unsigned                        pinned:1;
+    unsigned                        global:1;
+    unsigned                        stuck:1;     /* must never be unmapped */
+};
+
+
+/*
+ * Where the library of that name is: an absolute path, a path below nginx's
+ * prefix, or a file in one of the folders.  Not found there, the dynamic
+ * linker is left to find it.
+ */
+ngx_int_t ngx_http_lua_ffi_image_locate(ngx_str_t *name,
+    ngx_http_lua_ffi_location_t *location, char **error);
+
+/* Whether the image was made from the file as it is now. */
+ngx_uint_t ngx_http_lua_ffi_image_is(ngx_http_lua_ffi_image_t *image,
+    ngx_http_lua_ffi_location_t *location);
+
+/*
+ * Maps the file: a private copy of it, which overwriting the file in place
+ * cannot harm, or the file itself.  NULL: *error is malloc()ed.
+ */
+ngx_http_lua_ffi_image_t *ngx_http_lua_ffi_image_open(
+    ngx_http_lua_ffi_location_t *location, ngx_uint_t copy,
+    ngx_uint_t global, char **error);
+
+/* Exports the symbols of an image that is mapped already. */
+void ngx_http_lua_ffi_image_globalize(ngx_http_lua_ffi_image_t *image);
+
+/*
+ * Unmaps the image.  NGX_DECLINED: the dynamic linker keeps it, and it can be
+ * used on.
+ */
+ngx_int_t ngx_http_lua_ffi_image_close(ngx_http_lua_ffi_image_t *image);
+
+/* Frees the description of an image that is not mapped any more. */
+void ngx_http_lua_ffi_image_free(ngx_http_lua_ffi_image_t *image);
+
+
+#endif /* _NGX_HTTP_LUA_FFI_IMAGE_H_INCLUDED_ */

@@ -1,0 +1,433 @@
+#include "ngx_http_lua_ffi_library.h"
+
+#include "ffi_done.h"
+#include "ffi_thread.h"
+#include "ngx_http_lua_ffi_image.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+
+/*
+ * How long an unload waits for the threads of a library to be gone before it
+ * gives up on unmapping their code.
+ */
+#define NGX_HTTP_LUA_FFI_GONE_MS  5000
+
+
+struct ngx_http_lua_ffi_library_s {
+    ngx_queue_t                 link;
+    ngx_str_t                   name;
+
+    /* event loop, or the running operation's thread: never both */
+    ngx_http_lua_ffi_image_t   *image;           /* of the next load */
+
+    /* event loop only */
+    ngx_http_lua_ffi_op_t      *running;
+    ngx_http_lua_ffi_op_t      *first;           /* waiting */
+    ngx_http_lua_ffi_op_t     **last;
+};
+
+
+static ngx_http_lua_ffi_library_t *ngx_http_lua_ffi_library_get(
+    ngx_str_t *name);
+static void ngx_http_lua_ffi_library_forget(ngx_http_lua_ffi_library_t *lib);
+static void ngx_http_lua_ffi_library_add(ngx_http_lua_ffi_op_t *op);
+static void ngx_http_lua_ffi_library_next(ngx_http_lua_ffi_library_t *lib);
+static ngx_int_t ngx_http_lua_ffi_op_start(ngx_http_lua_ffi_op_t *op);
+static void *ngx_http_lua_ffi_op_thread(void *data);
+static void ngx_http_lua_ffi_op_end(ngx_http_lua_ffi_op_t *op);
+static void ngx_http_lua_ffi_op_load(ngx_http_lua_ffi_op_t *op);
+static ngx_http_lua_ffi_image_t *ngx_http_lua_ffi_op_image(
+    ngx_http_lua_ffi_op_t *op);
+static void ngx_http_lua_ffi_op_unload(ngx_http_lua_ffi_op_t *op);
+static void *ngx_http_lua_ffi_op_fini(void *data);
+static void ngx_http_lua_ffi_op_close(ngx_http_lua_ffi_op_t *op);
+
+
+static ngx_queue_t              ngx_http_lua_ffi_libraries = {
+    &ngx_http_lua_ffi_libraries, &ngx_http_lua_ffi_libraries
+};
+
+static pthread_mutex_t          ngx_http_lua_ffi_ops_lock =
+                                                    PTHREAD_MUTEX_INITIALIZER;
+
+/* guarded by ngx_http_lua_ffi_ops_lock: ended, not yet drained */
+static ngx_http_lua_ffi_op_t   *ngx_http_lua_ffi_ops;
+
+
+static ngx_http_lua_ffi_library_t *
+ngx_http_lua_ffi_library_get(ngx_str_t *name)
+{
+    ngx_queue_t                 *q;
+    ngx_http_lua_ffi_library_t  *lib;
+
+    for (q = ngx_queue_head(&ngx_http_lua_ffi_libraries);
+         q != ngx_queue_sentinel(&ngx_http_lua_ffi_libraries);
+         q = ngx_queue_next(q))
+    {
+        lib = ngx_queue_data(q, ngx_http_lua_ffi_library_t, link);
+
+        if (lib->name.len == name->len
+            && ngx_strncmp(lib->name.data, name->data, name->len) == 0)
+        {
+            return lib;
+        }
+    }
+
+    lib = ngx_calloc(sizeof(ngx_http_lua_ffi_library_t) + name->len + 1,
+                     ngx_cycle->log);
+    if (lib == NULL) {
+        return NULL;
+    }
+
+    lib->name.len = name->len;
+    lib->name.data = (u_char *) (lib + 1);
+    ngx_memcpy(lib->name.data, name->data, name->len);
+
+    lib->last = &lib->first;
+
+    ngx_queue_insert_head(&ngx_http_lua_ffi_libraries, &lib->link);
+
+    return lib;
+}
+
+
+/* Names that led to nothing must not pile up. */
+static void
+ngx_http_lua_ffi_library_forget(ngx_http_lua_ffi_library_t *lib)
+{
+    if (lib->image == NULL && lib->running == NULL && lib->first == NULL) {
+        ngx_queue_remove(&lib->link);
+        ngx_free(lib);
+    }
+}
+
+
+ngx_int_t
+ngx_http_lua_ffi_library_load(ngx_http_lua_ffi_op_t *op, ngx_str_t *name)
+{
+    op->library = ngx_http_lua_ffi_library_get(name);
+    if (op->library == NULL) {
+        return NGX_ERROR;
+    }
+
+    op->run = ngx_http_lua_ffi_op_load;
+    ngx_http_lua_ffi_library_add(op);
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_lua_ffi_library_unload(ngx_http_lua_ffi_op_t *op)
+{
+    op->run = ngx_http_lua_ffi_op_unload;
+    ngx_http_lua_ffi_library_add(op);
+}
+
+
+static void
+ngx_http_lua_ffi_library_add(ngx_http_lua_ffi_op_t *op)
+{
+    ngx_http_lua_ffi_library_t  *lib;
+
+    lib = op->library;
+
+    op->next = NULL;
+    *lib->last = op;
+    lib->last = &op->next;
+
+    if (lib->running == NULL) {
+        ngx_http_lua_ffi_library_next(lib);
+    }
+}
+
+
+static void
+ngx_http_lua_ffi_library_next(ngx_http_lua_ffi_library_t *lib)
+{
+    ngx_http_lua_ffi_op_t  *op;
+
+    op = lib->first;
+    lib->running = op;
+
+    if (op == NULL) {
+        return;
+    }
+
+    lib->first = op->next;
+
+    if (lib->first == NULL) {
+        lib->last = &lib->first;
+    }
+
+    if (ngx_http_lua_ffi_op_start(op) != NGX_OK) {
+        op->error = strdup("cannot start a thread");
+        ngx_http_lua_ffi_op_end(op);
+    }
+}
+
+
+static ngx_int_t
+ngx_http_lua_ffi_op_start(ngx_http_lua_ffi_op_t *op)
+{
+    int        err;
+    sigset_t   set, old;
+
+    /*
+     * The threads that a library starts inherit this mask: signals that
+     * nginx handles are for its event loop alone.  What a thread does to
+     * itself cannot be blocked usefully.
+     */
+    sigfillset(&set);
+    sigdelset(&set, SIGSEGV);
+    sigdelset(&set, SIGBUS);
+    sigdelset(&set, SIGFPE);
+    sigdelset(&set, SIGILL);
+    sigdelset(&set, SIGABRT);
+
+    (void) pthread_sigmask(SIG_SETMASK, &set, &old);
+    err = pthread_create(&op->thread, NULL, ngx_http_lua_ffi_op_thread, op);
+    (void) pthread_sigmask(SIG_SETMASK, &old, NULL);
+
+    if (err != 0) {
+        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, err,
+                      "ffi: pthread_create() failed");
+        return NGX_ERROR;
+    }
+
+    op->started = 1;
+
+    return NGX_OK;
+}
+
+
+/* the operation's thread */
+static void *
+ngx_http_lua_ffi_op_thread(void *data)
+{
+    ngx_http_lua_ffi_op_t  *op = data;
+
+    op->run(op);
+    ngx_http_lua_ffi_op_end(op);
+
+    return NULL;
+}
+
+
+/* any thread */
+static void
+ngx_http_lua_ffi_op_end(ngx_http_lua_ffi_op_t *op)
+{
+    pthread_mutex_lock(&ngx_http_lua_ffi_ops_lock);
+    op->next = ngx_http_lua_ffi_ops;
+    ngx_http_lua_ffi_ops = op;
+    pthread_mutex_unlock(&ngx_http_lua_ffi_ops_lock);
+
+    ffi_done_kick();
+}
+
+
+void
+ngx_http_lua_ffi_library_drain(void)
+{
+    ngx_http_lua_ffi_op_t       *op, *next;
+    ngx_http_lua_ffi_library_t  *lib;
+
+    pthread_mutex_lock(&ngx_http_lua_ffi_ops_lock);
+    op = ngx_http_lua_ffi_ops;
+    ngx_http_lua_ffi_ops = NULL;
+    pthread_mutex_unlock(&ngx_http_lua_ffi_ops_lock);
+
+    for ( /* void */ ; op != NULL; op = next) {
+        next = op->next;
+        lib = op->library;
+
+        /* first, since done() frees the operation or adds another */
+        lib->running = NULL;
+
+        op->done(op);
+
+        if (lib->running == NULL) {
+            ngx_http_lua_ffi_library_next(lib);
+        }
+
+        ngx_http_lua_ffi_library_forget(lib);
+    }
+}
+
+
+/* the operation's thread; blocks */
+static void
+ngx_http_lua_ffi_op_load(ngx_http_lua_ffi_op_t *op)
+{
+    int                        rc;
+    char                      *path;
+    ngx_http_lua_ffi_image_t  *image;
+
+    image = ngx_http_lua_ffi_op_image(op);
+    if (image == NULL) {
+        return;
+    }
+
+    op->image = image;
+    op->library->image = image;
+
+    image->users++;
+    image->pinned |= !op->unpin;
+
+    path = strdup(image->path);
+    if (path != NULL) {
+        ffi_queue_set_path(op->queue, path);
+    }
+
+    rc = image->init(op->cfg, ffi_queue_handle(op->queue));
+
+    if (rc != 0) {
+        op->error = ffi_queue_take_error(op->queue);
+
+        if (op->error == NULL
+            && asprintf(&op->error, "libffi_init() returned %d", rc) == -1)
+        {
+            op->error = strdup("libffi_init() failed");
+        }
+    }
+}
+
+
+/* the operation's thread; the image to use, opened when there is none */
+static ngx_http_lua_ffi_image_t *
+ngx_http_lua_ffi_op_image(ngx_http_lua_ffi_op_t *op)
+{
+    ngx_http_lua_ffi_image_t     *image;
+    ngx_http_lua_ffi_location_t   location;
+
+    image = op->library->image;
+
+    if (image != NULL && !op->fresh) {
+        if (op->global) {
+            ngx_http_lua_ffi_image_globalize(image);
+        }
+
+        return image;
+    }
+
+    if (ngx_http_lua_ffi_image_locate(&op->library->name, &location,
+                                      &op->error)
+        != NGX_OK)
+    {
+        return NULL;
+    }
+
+    if (image != NULL) {
+        if (ngx_http_lua_ffi_image_is(image, &location)) {
+            return image;
+        }
+
+        if (image->global) {
+            op->error = strdup("the file changed, but the mapped library is "
+                               "global: new code would call the old; load it "
+                               "without is_global, or reload nginx");
+            return NULL;
+        }
+    }
+
+    return ngx_http_lua_ffi_image_open(&location, op->fresh || op->unpin,
+                                       op->global, &op->error);
+}
+
+
+/* the operation's thread; blocks */
+static void
+ngx_http_lua_ffi_op_unload(ngx_http_lua_ffi_op_t *op)
+{
+    int        err;
+    pthread_t  thread;
+
+    if (op->joins) {
+        (void) pthread_join(op->load_thread, NULL);
+    }
+
+    if (op->image == NULL) {
+        return;
+    }
+
+    if (op->fini && op->image->fini != NULL) {
+        /*
+         * On a thread of its own again: thread-local destructors that the
+         * library registers would keep it mapped until this one ends.
+         */
+        err = pthread_create(&thread, NULL, ngx_http_lua_ffi_op_fini, op);
+
+        if (err != 0) {
+            op->image->stuck = 1;
+            op->notice = "no thread to call libffi_fini() on";
+
+        } else {
+            (void) pthread_join(thread, NULL);
+        }
+    }
+
+    ngx_http_lua_ffi_op_close(op);
+}
+
+
+/* a thread of its own; blocks */
+static void *
+ngx_http_lua_ffi_op_fini(void *data)
+{
+    ngx_http_lua_ffi_op_t  *op = data;
+
+    op->image->fini(ffi_queue_handle(op->queue));
+
+    return NULL;
+}
+
+
+/* the operation's thread; blocks */
+static void
+ngx_http_lua_ffi_op_close(ngx_http_lua_ffi_op_t *op)
+{
+    ffi_thread_census_t        census;
+    ngx_http_lua_ffi_image_t  *image;
+
+    image = op->image;
+    image->users--;
+
+    if (image->pinned) {
+        return;
+    }
+
+    ffi_thread_count(op->queue, &census);
+
+    if ((census.polled == 0 && image->fini == NULL)
+        || !ffi_thread_wait_gone(op->queue, NGX_HTTP_LUA_FFI_GONE_MS))
+    {
+        image->stuck = 1;
+        op->notice = "it stays mapped: some of its threads have not ended";
+    }
+
+    if (image->users > 0) {
+        return;
+    }
+
+    if (image->stuck) {
+        /* never freed, never used again: the next load opens a new copy */
+
+    } else if (ngx_http_lua_ffi_image_close(image) != NGX_OK) {
+        image->pinned = 1;
+        op->notice = "it stays mapped: unpin has no effect on this library";
+        return;
+    }
+
+    if (op->library->image == image) {
+        op->library->image = NULL;
+    }
+
+    if (!image->stuck) {
+        ngx_http_lua_ffi_image_free(image);
+    }
+}

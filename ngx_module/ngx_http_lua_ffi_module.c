@@ -1,0 +1,370 @@
+#include "ngx_http_lua_ffi_module.h"
+
+#include "ffi_queue.h"
+#include "ffi_task.h"
+#include "ffi_thread.h"
+#include "ngx_http_lua_ffi_call.h"
+#include "ngx_http_lua_ffi_lua.h"
+#include "ngx_http_lua_ffi_notify.h"
+#include "ngx_http_lua_ffi_runtime.h"
+
+#include <dlfcn.h>
+#include <dirent.h>
+
+
+#define NGX_HTTP_LUA_FFI_EXPORT  __attribute__((visibility("default")))
+
+/* The handles of a task run out there. */
+#define NGX_HTTP_LUA_FFI_MAX_QUEUE  (1 << 20)
+
+/*
+ * On TERM the master kills its workers within a second or two: what is not
+ * over by then must not turn a stop into a crash.
+ */
+#define NGX_HTTP_LUA_FFI_TERM_MS    500
+
+
+static ngx_int_t ngx_http_lua_ffi_preconfiguration(ngx_conf_t *cf);
+static void *ngx_http_lua_ffi_create_main_conf(ngx_conf_t *cf);
+static char *ngx_http_lua_ffi_init_main_conf(ngx_conf_t *cf, void *conf);
+static char *ngx_http_lua_ffi_library_path(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+static char *ngx_http_lua_ffi_check_max_queue(ngx_conf_t *cf, void *post,
+    void *data);
+static char *ngx_http_lua_ffi_check_timeout(ngx_conf_t *cf, void *post,
+    void *data);
+static ngx_int_t ngx_http_lua_ffi_init_process(ngx_cycle_t *cycle);
+static void ngx_http_lua_ffi_exit_process(ngx_cycle_t *cycle);
+static ngx_int_t ngx_http_lua_ffi_pin(ngx_cycle_t *cycle);
+static ngx_uint_t ngx_http_lua_ffi_threads(void);
+static void ngx_http_lua_ffi_exit_now(void);
+
+
+static ngx_conf_post_t  ngx_http_lua_ffi_max_queue_post = {
+    ngx_http_lua_ffi_check_max_queue
+};
+
+static ngx_conf_post_t  ngx_http_lua_ffi_timeout_post = {
+    ngx_http_lua_ffi_check_timeout
+};
+
+
+static ngx_command_t  ngx_http_lua_ffi_commands[] = {
+
+    { ngx_string("lua_ffi_library_path"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
+      ngx_http_lua_ffi_library_path,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("lua_ffi_max_queue"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_lua_ffi_conf_t, max_queue),
+      &ngx_http_lua_ffi_max_queue_post },
+
+    { ngx_string("lua_ffi_timeout"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_lua_ffi_conf_t, timeout),
+      &ngx_http_lua_ffi_timeout_post },
+
+    { ngx_string("lua_ffi_shutdown_timeout"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_lua_ffi_conf_t, shutdown_timeout),
+      &ngx_http_lua_ffi_timeout_post },
+
+      ngx_null_command
+};
+
+
+static ngx_http_module_t  ngx_http_lua_ffi_module_ctx = {
+    ngx_http_lua_ffi_preconfiguration,     /* preconfiguration */
+    NULL,                                  /* postconfiguration */
+
+    ngx_http_lua_ffi_create_main_conf,     /* create main configuration */
+    ngx_http_lua_ffi_init_main_conf,       /* init main configuration */
+
+    NULL,                                  /* create server configuration */
+    NULL,                                  /* merge server configuration */
+
+    NULL,                                  /* create location configuration */
+    NULL                                   /* merge location configuration */
+};
+
+
+ngx_module_t  ngx_http_lua_ffi_module = {
+    NGX_MODULE_V1,
+    &ngx_http_lua_ffi_module_ctx,          /* module context */
+    ngx_http_lua_ffi_commands,             /* module directives */
+    NGX_HTTP_MODULE,                       /* module type */
+    NULL,                                  /* init master */
+    NULL,                                  /* init module */
+    ngx_http_lua_ffi_init_process,         /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    ngx_http_lua_ffi_exit_process,         /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+/* What nginx looks for in a dynamic module. */
+
+NGX_HTTP_LUA_FFI_EXPORT ngx_module_t  *ngx_modules[] = {
+    &ngx_http_lua_ffi_module,
+    NULL
+};
+
+
+NGX_HTTP_LUA_FFI_EXPORT char  *ngx_module_names[] = {
+    "ngx_http_lua_ffi_module",
+    NULL
+};
+
+
+/*
+ * Before the Lua module: its init_process and exit_process run user code,
+ * for which runtimes can be loaded, and must be over, respectively.
+ */
+NGX_HTTP_LUA_FFI_EXPORT char  *ngx_module_order[] = {
+    "ngx_http_lua_ffi_module",
+    "ngx_http_lua_module",
+    NULL
+};
+
+
+ngx_http_lua_ffi_conf_t *
+ngx_http_lua_ffi_conf(void)
+{
+    return ngx_http_cycle_get_module_main_conf(ngx_cycle,
+                                               ngx_http_lua_ffi_module);
+}
+
+
+static ngx_int_t
+ngx_http_lua_ffi_preconfiguration(ngx_conf_t *cf)
+{
+    return ngx_http_lua_ffi_lua_init(cf);
+}
+
+
+static void *
+ngx_http_lua_ffi_create_main_conf(ngx_conf_t *cf)
+{
+    ngx_http_lua_ffi_conf_t  *conf;
+
+    conf = ngx_pcalloc(cf->pool, sizeof(ngx_http_lua_ffi_conf_t));
+    if (conf == NULL) {
+        return NULL;
+    }
+
+    conf->max_queue = NGX_CONF_UNSET_UINT;
+    conf->timeout = NGX_CONF_UNSET_MSEC;
+    conf->shutdown_timeout = NGX_CONF_UNSET_MSEC;
+
+    return conf;
+}
+
+
+static char *
+ngx_http_lua_ffi_init_main_conf(ngx_conf_t *cf, void *data)
+{
+    ngx_http_lua_ffi_conf_t  *conf = data;
+
+    ngx_conf_init_uint_value(conf->max_queue, 65536);
+    ngx_conf_init_msec_value(conf->timeout, 60000);
+    ngx_conf_init_msec_value(conf->shutdown_timeout, 30000);
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_lua_ffi_library_path(ngx_conf_t *cf, ngx_command_t *cmd, void *data)
+{
+    ngx_http_lua_ffi_conf_t  *conf = data;
+
+    ngx_str_t   *value, *dir;
+    ngx_uint_t   i;
+
+    if (conf->library_path != NULL) {
+        return "is duplicate";
+    }
+
+    conf->library_path = ngx_array_create(cf->pool, cf->args->nelts - 1,
+                                          sizeof(ngx_str_t));
+    if (conf->library_path == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+        dir = ngx_array_push(conf->library_path);
+        if (dir == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        *dir = value[i];
+
+        if (dir->len == 0) {
+            return "has an empty folder";
+        }
+
+        if (ngx_conf_full_name(cf->cycle, dir, 0) != NGX_OK) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_lua_ffi_check_max_queue(ngx_conf_t *cf, void *post, void *data)
+{
+    ngx_int_t  *n = data;
+
+    if (*n < 1 || *n > NGX_HTTP_LUA_FFI_MAX_QUEUE) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"lua_ffi_max_queue\" must be between 1 and %d",
+                           NGX_HTTP_LUA_FFI_MAX_QUEUE);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_lua_ffi_check_timeout(ngx_conf_t *cf, void *post, void *data)
+{
+    ngx_msec_t  *ms = data;
+
+    if (*ms < 1 || *ms > NGX_MAX_INT32_VALUE) {
+        return "must be between 1ms and 24d";
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_lua_ffi_init_process(ngx_cycle_t *cycle)
+{
+    if (ngx_process != NGX_PROCESS_WORKER
+        && ngx_process != NGX_PROCESS_SINGLE)
+    {
+        return NGX_OK;
+    }
+
+    /* there is no http block */
+    if (ngx_get_conf(cycle->conf_ctx, ngx_http_module) == NULL) {
+        return NGX_OK;
+    }
+
+    ffi_task_init();
+    ffi_queue_init();
+
+    if (ffi_thread_init() != 0) {
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
+                      "ffi: pthread_key_create() failed");
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_lua_ffi_pin(cycle) != NGX_OK
+        || ngx_http_lua_ffi_call_init(cycle) != NGX_OK
+        || ngx_http_lua_ffi_runtime_init(cycle) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_lua_ffi_notify_init(cycle);
+}
+
+
+/*
+ * Guest threads return into this module for as long as the process lives;
+ * nginx unmaps modules when a cycle ends.
+ */
+static ngx_int_t
+ngx_http_lua_ffi_pin(ngx_cycle_t *cycle)
+{
+    Dl_info  info;
+
+    if (dladdr(&ngx_http_lua_ffi_module, &info) == 0
+        || dlopen(info.dli_fname, RTLD_NOW|RTLD_NOLOAD|RTLD_NODELETE) == NULL)
+    {
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
+                      "ffi: cannot pin the module: %s", dlerror());
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_lua_ffi_exit_process(ngx_cycle_t *cycle)
+{
+    ngx_msec_t  timeout;
+
+    if (!ngx_http_lua_ffi_notify_ready()) {
+        return;
+    }
+
+    timeout = ngx_http_lua_ffi_conf()->shutdown_timeout;
+
+    if (ngx_terminate && timeout > NGX_HTTP_LUA_FFI_TERM_MS) {
+        timeout = NGX_HTTP_LUA_FFI_TERM_MS;
+    }
+
+    ngx_http_lua_ffi_notify_shutdown(timeout);
+
+    if (ngx_http_lua_ffi_threads() > 1) {
+        /* runs first of all handlers, since it is registered last */
+        (void) atexit(ngx_http_lua_ffi_exit_now);
+    }
+}
+
+
+/* The threads of this process. */
+static ngx_uint_t
+ngx_http_lua_ffi_threads(void)
+{
+    DIR            *dir;
+    ngx_uint_t      n;
+    struct dirent  *entry;
+
+    dir = opendir("/proc/self/task");
+    if (dir == NULL) {
+        return NGX_MAX_INT32_VALUE;
+    }
+
+    n = 0;
+
+    while ((entry = readdir(dir)) != NULL) {
+        n += entry->d_name[0] != '.';
+    }
+
+    (void) closedir(dir);
+
+    return n;
+}
+
+
+/*
+ * Guest threads still run: destructors of the libraries that they are in must
+ * not.
+ */
+static void
+ngx_http_lua_ffi_exit_now(void)
+{
+    _exit(0);
+}

@@ -1,0 +1,394 @@
+#include "ngx_http_lua_ffi_notify.h"
+
+#include "ffi_done.h"
+#include "ffi_log.h"
+#include "ffi_spin.h"
+#include "ngx_http_lua_ffi_call.h"
+#include "ngx_http_lua_ffi_library.h"
+#include "ngx_http_lua_ffi_module.h"
+#include "ngx_http_lua_ffi_runtime.h"
+
+#include <ngx_event.h>
+#include <poll.h>
+
+
+/*
+ * Rounds of wake, spin and resume before the loop must look at its sockets
+ * again: at most 16 * 50 us of someone else's time.
+ */
+#define NGX_HTTP_LUA_FFI_ROUNDS     16
+
+/* Log lines written before the loop goes on with its other work. */
+#define NGX_HTTP_LUA_FFI_LOG_BATCH  64
+
+
+static void ngx_http_lua_ffi_notify_event(ngx_event_t *ev);
+static void ngx_http_lua_ffi_notify_turn_event(ngx_event_t *ev);
+static void ngx_http_lua_ffi_notify_tick_event(ngx_event_t *ev);
+static void ngx_http_lua_ffi_notify_dummy(ngx_event_t *ev);
+static ngx_uint_t ngx_http_lua_ffi_notify_drain(void);
+static void ngx_http_lua_ffi_notify_log(void);
+static void ngx_http_lua_ffi_notify_spin(void);
+static int ngx_http_lua_ffi_notify_done(void *data);
+static void ngx_http_lua_ffi_notify_sleep(void);
+static void ngx_http_lua_ffi_notify_shutdown_check(void);
+static ngx_msec_t ngx_http_lua_ffi_notify_shutdown_timeout(void);
+
+
+/*
+ * Our own, not one of the worker's pool: worker_connections may be used up by
+ * clients.
+ */
+static ngx_connection_t  ngx_http_lua_ffi_conn;
+static ngx_event_t       ngx_http_lua_ffi_read;
+static ngx_event_t       ngx_http_lua_ffi_write;
+
+static ngx_event_t       ngx_http_lua_ffi_turn;
+static ngx_event_t       ngx_http_lua_ffi_tick;
+
+static ffi_spin_t        ngx_http_lua_ffi_spin;
+static ngx_uint_t        ngx_http_lua_ffi_rounds;
+
+static ngx_uint_t        ngx_http_lua_ffi_ready;
+static ngx_uint_t        ngx_http_lua_ffi_exiting;
+static ngx_msec_t        ngx_http_lua_ffi_exit_end;
+
+
+ngx_int_t
+ngx_http_lua_ffi_notify_init(ngx_cycle_t *cycle)
+{
+    int                fd;
+    ngx_connection_t  *c;
+
+    fd = ffi_done_open();
+    if (fd == -1) {
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
+                      "ffi: eventfd() failed");
+        return NGX_ERROR;
+    }
+
+    c = &ngx_http_lua_ffi_conn;
+
+    c->fd = fd;
+    c->read = &ngx_http_lua_ffi_read;
+    c->write = &ngx_http_lua_ffi_write;
+    c->log = cycle->log;
+
+    c->read->data = c;
+    c->read->log = cycle->log;
+    c->read->handler = ngx_http_lua_ffi_notify_event;
+
+    c->write->data = c;
+    c->write->log = cycle->log;
+    c->write->handler = ngx_http_lua_ffi_notify_dummy;
+
+    /* event methods that find connections by descriptor */
+    if (cycle->files != NULL && (ngx_uint_t) fd < cycle->files_n) {
+        cycle->files[fd] = c;
+    }
+
+    if (ngx_add_event(c->read, NGX_READ_EVENT,
+                      (ngx_event_flags & NGX_USE_CLEAR_EVENT)
+                          ? NGX_CLEAR_EVENT : NGX_LEVEL_EVENT)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_http_lua_ffi_turn.handler = ngx_http_lua_ffi_notify_turn_event;
+    ngx_http_lua_ffi_turn.data = c;
+    ngx_http_lua_ffi_turn.log = cycle->log;
+
+    ngx_http_lua_ffi_tick.handler = ngx_http_lua_ffi_notify_tick_event;
+    ngx_http_lua_ffi_tick.data = c;
+    ngx_http_lua_ffi_tick.log = cycle->log;
+
+    /* a call's own timer keeps a worker that exits, not this one */
+    ngx_http_lua_ffi_tick.cancelable = 1;
+
+    ngx_http_lua_ffi_ready = 1;
+
+    return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_http_lua_ffi_notify_ready(void)
+{
+    return ngx_http_lua_ffi_ready;
+}
+
+
+void
+ngx_http_lua_ffi_notify_turn(void)
+{
+    ngx_post_event(&ngx_http_lua_ffi_turn, &ngx_posted_events);
+}
+
+
+void
+ngx_http_lua_ffi_notify_tick(void)
+{
+    if (!ngx_http_lua_ffi_tick.timer_set) {
+        ngx_add_timer(&ngx_http_lua_ffi_tick, NGX_HTTP_LUA_FFI_TICK_MS);
+    }
+}
+
+
+static void
+ngx_http_lua_ffi_notify_dummy(ngx_event_t *ev)
+{
+}
+
+
+/* Works off all that threads brought; whether coroutines were resumed. */
+static ngx_uint_t
+ngx_http_lua_ffi_notify_drain(void)
+{
+    ngx_uint_t  resumed;
+
+    resumed = ngx_http_lua_ffi_call_drain();
+
+    ngx_http_lua_ffi_library_drain();
+    ngx_http_lua_ffi_runtime_advance();
+    ngx_http_lua_ffi_notify_log();
+
+    return resumed;
+}
+
+
+static void
+ngx_http_lua_ffi_notify_log(void)
+{
+    ngx_uint_t       n;
+    ffi_log_line_t  *line;
+
+    for (n = 0; n < NGX_HTTP_LUA_FFI_LOG_BATCH; n++) {
+        line = ffi_log_take();
+
+        if (line == NULL) {
+            break;
+        }
+
+        if (*line->name) {
+            ngx_log_error((ngx_uint_t) line->level, ngx_cycle->log, 0,
+                          "ffi: runtime \"%s\": %*s",
+                          line->name, line->len, line->text);
+        } else {
+            ngx_log_error((ngx_uint_t) line->level, ngx_cycle->log, 0,
+                          "ffi: %*s", line->len, line->text);
+        }
+
+        free(line);
+    }
+
+    if (n == NGX_HTTP_LUA_FFI_LOG_BATCH) {
+        ffi_done_kick();
+    }
+
+    n = ffi_log_dropped();
+
+    if (n) {
+        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+                      "ffi: %ui log lines of libraries were dropped: "
+                      "more than %d waited", n, FFI_LOG_LINES_MAX);
+    }
+}
+
+
+/* The eventfd: threads brought something while the loop slept. */
+static void
+ngx_http_lua_ffi_notify_event(ngx_event_t *ev)
+{
+    uint64_t  count;
+
+    if (!(ngx_event_flags & NGX_USE_CLEAR_EVENT)) {
+        /* the counter may stay as it is where only changes are reported */
+        (void) ngx_read_fd(ngx_http_lua_ffi_conn.fd, &count, sizeof(count));
+    }
+
+    ffi_done_set_awake(1);
+
+    (void) ngx_http_lua_ffi_notify_drain();
+
+    ngx_http_lua_ffi_notify_turn();
+}
+
+
+/*
+ * After all that was posted has run: wakes the threads that it pushed to,
+ * waits a moment for them, and resumes whom they answered, which posts the
+ * next turn.
+ */
+static void
+ngx_http_lua_ffi_notify_turn_event(ngx_event_t *ev)
+{
+    ffi_done_set_awake(1);
+
+    ngx_http_lua_ffi_runtime_wake();
+
+    if (ngx_http_lua_ffi_call_pending()) {
+        ngx_http_lua_ffi_notify_tick();
+    }
+
+    if (ngx_http_lua_ffi_rounds++ < NGX_HTTP_LUA_FFI_ROUNDS) {
+
+        if (ngx_queue_empty(&ngx_posted_events)) {
+            ngx_http_lua_ffi_notify_spin();
+        }
+
+        if (ngx_http_lua_ffi_notify_drain()) {
+            ngx_http_lua_ffi_notify_turn();
+            return;
+        }
+    }
+
+    ngx_http_lua_ffi_rounds = 0;
+    ngx_http_lua_ffi_notify_sleep();
+}
+
+
+static int
+ngx_http_lua_ffi_notify_done(void *data)
+{
+    return !ffi_done_empty();
+}
+
+
+static void
+ngx_http_lua_ffi_notify_spin(void)
+{
+    ffi_spin_t  *spin;
+
+    spin = &ngx_http_lua_ffi_spin;
+
+    if (!ngx_http_lua_ffi_call_pending()
+        || !ffi_done_empty()
+        || !ffi_spin_worth(spin))
+    {
+        return;
+    }
+
+    if (ffi_spin_until(ngx_http_lua_ffi_notify_done, NULL)
+        && ffi_done_cpu() != sched_getcpu())
+    {
+        ffi_spin_hit(spin);
+
+    } else {
+        ffi_spin_miss(spin);
+    }
+}
+
+
+/* From here on threads write the eventfd. */
+static void
+ngx_http_lua_ffi_notify_sleep(void)
+{
+    ffi_done_set_awake(0);
+
+    /* what came between the last look and the line above woke nobody */
+    if (!ffi_done_empty()) {
+        ffi_done_kick();
+    }
+}
+
+
+static void
+ngx_http_lua_ffi_notify_tick_event(ngx_event_t *ev)
+{
+    ngx_uint_t  again;
+
+    ngx_http_lua_ffi_call_mark_abandoned();
+    ngx_http_lua_ffi_notify_shutdown_check();
+
+    again = ngx_http_lua_ffi_runtime_tick();
+    ngx_http_lua_ffi_runtime_advance();
+
+    if (again || ngx_http_lua_ffi_call_pending()) {
+        ngx_http_lua_ffi_notify_tick();
+    }
+}
+
+
+static ngx_msec_t
+ngx_http_lua_ffi_notify_shutdown_timeout(void)
+{
+    ngx_msec_t        timeout;
+    ngx_core_conf_t  *ccf;
+
+    timeout = ngx_http_lua_ffi_conf()->shutdown_timeout;
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(ngx_cycle->conf_ctx,
+                                           ngx_core_module);
+
+    if (ccf->shutdown_timeout && ccf->shutdown_timeout < timeout) {
+        timeout = ccf->shutdown_timeout;
+    }
+
+    return timeout;
+}
+
+
+/* A worker that exits does not wait for a handler for ever. */
+static void
+ngx_http_lua_ffi_notify_shutdown_check(void)
+{
+    if (!ngx_exiting) {
+        return;
+    }
+
+    if (!ngx_http_lua_ffi_exiting) {
+        ngx_http_lua_ffi_exiting = 1;
+        ngx_http_lua_ffi_exit_end = ngx_current_msec
+                               + ngx_http_lua_ffi_notify_shutdown_timeout();
+    }
+
+    if ((ngx_msec_int_t) (ngx_current_msec - ngx_http_lua_ffi_exit_end) >= 0) {
+        ngx_http_lua_ffi_call_fail(NULL, "shutting down");
+    }
+}
+
+
+void
+ngx_http_lua_ffi_notify_wait(ngx_msec_t ms)
+{
+    uint64_t       count;
+    struct pollfd  pfd;
+
+    ngx_http_lua_ffi_notify_sleep();
+
+    pfd.fd = ngx_http_lua_ffi_conn.fd;
+    pfd.events = POLLIN;
+
+    if (poll(&pfd, 1, (int) ms) == 1) {
+        (void) ngx_read_fd(pfd.fd, &count, sizeof(count));
+    }
+
+    ngx_time_update();
+
+    (void) ngx_http_lua_ffi_notify_drain();
+    (void) ngx_http_lua_ffi_runtime_tick();
+    ngx_http_lua_ffi_runtime_advance();
+}
+
+
+void
+ngx_http_lua_ffi_notify_shutdown(ngx_msec_t ms)
+{
+    ngx_msec_t  end;
+
+    ngx_time_update();
+    end = ngx_current_msec + ms;
+
+    ngx_http_lua_ffi_runtime_shutdown();
+
+    while (ngx_http_lua_ffi_runtime_any()
+           && (ngx_msec_int_t) (ngx_current_msec - end) < 0)
+    {
+        ngx_http_lua_ffi_notify_wait(NGX_HTTP_LUA_FFI_TICK_MS);
+    }
+
+    ngx_http_lua_ffi_notify_log();
+    ngx_http_lua_ffi_call_shutdown();
+    ffi_done_close();
+}

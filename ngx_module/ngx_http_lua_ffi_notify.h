@@ -1,0 +1,41 @@
+/*
+ * Where threads meet the event loop: the eventfd that wakes it, the turn at
+ * the end of each of its rounds, the tick for what nobody announces.
+ *
+ * Event loop only.
+ */
+
+#ifndef _NGX_HTTP_LUA_FFI_NOTIFY_H_INCLUDED_
+#define _NGX_HTTP_LUA_FFI_NOTIFY_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+/* How often what nobody announces is looked after, in milliseconds. */
+#define NGX_HTTP_LUA_FFI_TICK_MS  100
+
+
+ngx_int_t ngx_http_lua_ffi_notify_init(ngx_cycle_t *cycle);
+
+/* Whether this process has an event loop that runtimes can live on. */
+ngx_uint_t ngx_http_lua_ffi_notify_ready(void);
+
+/* Has threads woken when the events that are posted now have run. */
+void ngx_http_lua_ffi_notify_turn(void);
+
+/* Has the tick run while there is something to look after. */
+void ngx_http_lua_ffi_notify_tick(void);
+
+/*
+ * Blocks for at most ms milliseconds until threads bring something, and works
+ * it off: where Lua cannot yield, and at exit.
+ */
+void ngx_http_lua_ffi_notify_wait(ngx_msec_t ms);
+
+/* Unloads all runtimes, waiting at most ms milliseconds for it. */
+void ngx_http_lua_ffi_notify_shutdown(ngx_msec_t ms);
+
+
+#endif /* _NGX_HTTP_LUA_FFI_NOTIFY_H_INCLUDED_ */
