@@ -22,6 +22,7 @@ typedef struct ffi_member_s  ffi_member_t;
 /* The threads seen on a queue; ffi_thread.c's, which guards it. */
 typedef struct {
     ffi_member_t             *members;
+    unsigned                  number;        /* names the threads */
     unsigned                  untracked;     /* seen without memory to note */
 } ffi_crew_t;
 

@@ -4,12 +4,16 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
+
+/* What threads that libraries start are called, unless they say otherwise. */
+#define FFI_THREAD_PREFIX    "ffi-"
 
 /* How often a thread on its way out is looked at. */
 #define FFI_THREAD_PROBE_NS  1000000
@@ -27,6 +31,7 @@ struct ffi_member_s {
     unsigned                  polled:1;
     unsigned                  told:1;
     unsigned                  ended:1;
+    unsigned                  started:1;     /* never on a thread's own list */
 };
 
 
@@ -40,6 +45,9 @@ typedef struct {
 
 static __thread ffi_thread_t  ffi_thread;
 
+/* names the threads of each load apart */
+static atomic_uint            ffi_thread_number;
+
 static pthread_key_t          ffi_thread_key;
 static pthread_mutex_t        ffi_threads_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -50,8 +58,10 @@ static ffi_member_t *ffi_member_add(ffi_queue_t *queue);
 static void ffi_thread_note(ffi_queue_t *queue, unsigned polls);
 static void ffi_thread_prune(void);
 static void ffi_queue_prune(ffi_queue_t *queue);
-static int ffi_tid_gone(pid_t tid);
-static int ffi_thread_others(ffi_queue_t *queue);
+static void ffi_thread_name(unsigned number, char name[FFI_PROCESS_NAME_MAX]);
+static void ffi_thread_note_started(ffi_queue_t *queue, pid_t tid);
+static int ffi_thread_left(ffi_queue_t *queue);
+static int ffi_thread_named(ffi_queue_t *queue);
 
 
 int
@@ -73,13 +83,6 @@ ffi_spin_t *
 ffi_thread_spin(void)
 {
     return &ffi_thread.spin;
-}
-
-
-static int
-ffi_tid_gone(pid_t tid)
-{
-    return syscall(SYS_tgkill, getpid(), tid, 0) == -1 && errno == ESRCH;
 }
 
 
@@ -146,7 +149,7 @@ ffi_queue_prune(ffi_queue_t *queue)
     last = &ffi_queue_crew(queue)->members;
 
     while ((m = *last) != NULL) {
-        if (m->ended && (polled || !m->polled) && ffi_tid_gone(m->tid)) {
+        if (m->ended && (polled || !m->polled) && ffi_process_gone(m->tid)) {
             *last = m->queue_next;
             free(m);
 
@@ -280,6 +283,102 @@ ffi_thread_told(ffi_queue_t *queue)
 }
 
 
+static void
+ffi_thread_name(unsigned number, char name[FFI_PROCESS_NAME_MAX])
+{
+    (void) snprintf(name, FFI_PROCESS_NAME_MAX, FFI_THREAD_PREFIX "%u",
+                    number);
+}
+
+
+/* load thread */
+ffi_process_threads_t *
+ffi_thread_begin(ffi_queue_t *queue)
+{
+    char         name[FFI_PROCESS_NAME_MAX];
+    ffi_crew_t  *crew;
+
+    crew = ffi_queue_crew(queue);
+    crew->number = atomic_fetch_add(&ffi_thread_number, 1) + 1;
+
+    ffi_thread_name(crew->number, name);
+    (void) pthread_setname_np(pthread_self(), name);
+
+    return ffi_process_threads();
+}
+
+
+/* guarded by ffi_threads_lock */
+static void
+ffi_thread_note_started(ffi_queue_t *queue, pid_t tid)
+{
+    ffi_crew_t    *crew;
+    ffi_member_t  *m;
+
+    crew = ffi_queue_crew(queue);
+
+    m = calloc(1, sizeof(ffi_member_t));
+    if (m == NULL) {
+        crew->untracked++;
+        return;
+    }
+
+    m->queue = queue;
+    m->tid = tid;
+    m->started = 1;
+    m->queue_next = crew->members;
+    crew->members = m;
+}
+
+
+/* load thread */
+void
+ffi_thread_started(ffi_queue_t *queue, ffi_process_threads_t *before)
+{
+    size_t                  i;
+    pid_t                   tid;
+    char                    ours[FFI_PROCESS_NAME_MAX];
+    char                    name[FFI_PROCESS_NAME_MAX];
+    ffi_process_threads_t  *now;
+
+    now = ffi_process_threads();
+
+    pthread_mutex_lock(&ffi_threads_lock);
+
+    if (before == NULL || now == NULL) {
+        ffi_queue_crew(queue)->untracked++;
+        goto done;
+    }
+
+    ffi_thread_name(ffi_queue_crew(queue)->number, ours);
+
+    for (i = 0; i < now->n; i++) {
+        tid = now->tids[i];
+
+        if (ffi_process_has(before, tid)) {
+            continue;
+        }
+
+        ffi_process_name(tid, name);
+
+        /* not what another library started meanwhile, as far as it shows */
+        if (strcmp(name, ours) == 0
+            || (*name != '\0' && strncmp(name, FFI_THREAD_PREFIX,
+                                         sizeof(FFI_THREAD_PREFIX) - 1) != 0))
+        {
+            ffi_thread_note_started(queue, tid);
+        }
+    }
+
+done:
+
+    pthread_mutex_unlock(&ffi_threads_lock);
+
+    free(before);
+    free(now);
+}
+
+
 void
 ffi_thread_count(ffi_queue_t *queue, ffi_thread_census_t *census)
 {
@@ -292,6 +391,10 @@ ffi_thread_count(ffi_queue_t *queue, ffi_thread_census_t *census)
     census->untracked = ffi_queue_crew(queue)->untracked;
 
     for (m = ffi_queue_crew(queue)->members; m != NULL; m = m->queue_next) {
+        if (m->started) {
+            continue;
+        }
+
         census->polled += m->polled;
         census->alive += !m->ended;
         census->pollers += m->polled && !m->told && !m->ended;
@@ -320,21 +423,18 @@ ffi_thread_seen(ffi_queue_t *queue, int tid)
 }
 
 
-/* guarded by ffi_threads_lock; whether another thread of the queue is left */
+/* guarded by ffi_threads_lock; whether a thread of the queue is left */
 static int
-ffi_thread_others(ffi_queue_t *queue)
+ffi_thread_left(ffi_queue_t *queue)
 {
-    pid_t          self;
     ffi_member_t  *m;
 
     if (ffi_queue_crew(queue)->untracked) {
         return 1;
     }
 
-    self = syscall(SYS_gettid);
-
     for (m = ffi_queue_crew(queue)->members; m != NULL; m = m->queue_next) {
-        if (m->tid != self && (!m->ended || !ffi_tid_gone(m->tid))) {
+        if (!ffi_process_gone(m->tid)) {
             return 1;
         }
     }
@@ -343,11 +443,43 @@ ffi_thread_others(ffi_queue_t *queue)
 }
 
 
+/*
+ * load thread, unload thread; whether a thread bears the queue's name: one
+ * that a thread of the library started, and that never called us
+ */
+static int
+ffi_thread_named(ffi_queue_t *queue)
+{
+    int                     found;
+    size_t                  i;
+    char                    ours[FFI_PROCESS_NAME_MAX];
+    char                    name[FFI_PROCESS_NAME_MAX];
+    ffi_process_threads_t  *threads;
+
+    threads = ffi_process_threads();
+    if (threads == NULL) {
+        return 1;
+    }
+
+    ffi_thread_name(ffi_queue_crew(queue)->number, ours);
+    found = 0;
+
+    for (i = 0; i < threads->n && !found; i++) {
+        ffi_process_name(threads->tids[i], name);
+        found = (strcmp(name, ours) == 0);
+    }
+
+    free(threads);
+
+    return found;
+}
+
+
 /* any thread */
 int
 ffi_thread_wait_gone(ffi_queue_t *queue, int timeout_ms)
 {
-    int              others;
+    int              left;
     int64_t          end;
     struct timespec  pause = { 0, FFI_THREAD_PROBE_NS };
 
@@ -355,10 +487,10 @@ ffi_thread_wait_gone(ffi_queue_t *queue, int timeout_ms)
 
     for ( ;; ) {
         pthread_mutex_lock(&ffi_threads_lock);
-        others = ffi_thread_others(queue);
+        left = ffi_thread_left(queue);
         pthread_mutex_unlock(&ffi_threads_lock);
 
-        if (!others) {
+        if (!left && !ffi_thread_named(queue)) {
             return 1;
         }
 
@@ -383,7 +515,7 @@ ffi_thread_forget(ffi_queue_t *queue)
     for (m = *members; m != NULL; m = next) {
         next = m->queue_next;
 
-        if (m->ended) {
+        if (m->ended || m->started) {
             free(m);
 
         } else {

@@ -8,6 +8,7 @@
 #define FFI_THREAD_H_INCLUDED
 
 
+#include "ffi_process.h"
 #include "ffi_queue.h"
 
 
@@ -35,6 +36,15 @@ void ffi_thread_responds(ffi_queue_t *queue);
  */
 void ffi_thread_told(ffi_queue_t *queue);
 
+/*
+ * Load thread.  What libffi_init() is called between: begin() names the
+ * thread, and with it all that it starts, after the queue, and returns the
+ * threads of before; started() notes those that came since and frees the
+ * list.  A thread that has not polled yet runs the library's code already.
+ */
+ffi_process_threads_t *ffi_thread_begin(ffi_queue_t *queue);
+void ffi_thread_started(ffi_queue_t *queue, ffi_process_threads_t *before);
+
 /* Any thread.  The calling thread's spin state. */
 ffi_spin_t *ffi_thread_spin(void);
 
@@ -45,8 +55,8 @@ void ffi_thread_count(ffi_queue_t *queue, ffi_thread_census_t *census);
 int ffi_thread_seen(ffi_queue_t *queue, int tid);
 
 /*
- * Any thread; may block.  Whether every thread seen on the queue, but the
- * calling one, has left user space for good within timeout_ms.
+ * Any thread; may block.  Whether every thread of the queue, started for it
+ * or seen on it, has left user space for good within timeout_ms.
  */
 int ffi_thread_wait_gone(ffi_queue_t *queue, int timeout_ms);
 

@@ -266,6 +266,7 @@ ngx_http_lua_ffi_op_load(ngx_http_lua_ffi_op_t *op)
 {
     int                        rc;
     char                      *path;
+    ffi_process_threads_t     *before;
     ngx_http_lua_ffi_image_t  *image;
 
     image = ngx_http_lua_ffi_op_image(op);
@@ -284,7 +285,9 @@ ngx_http_lua_ffi_op_load(ngx_http_lua_ffi_op_t *op)
         ffi_queue_set_path(op->queue, path);
     }
 
+    before = ffi_thread_begin(op->queue);
     rc = image->init(op->cfg, ffi_queue_handle(op->queue));
+    ffi_thread_started(op->queue, before);
 
     if (rc != 0) {
         op->error = ffi_queue_take_error(op->queue);
@@ -391,7 +394,6 @@ ngx_http_lua_ffi_op_fini(void *data)
 static void
 ngx_http_lua_ffi_op_close(ngx_http_lua_ffi_op_t *op)
 {
-    ffi_thread_census_t        census;
     ngx_http_lua_ffi_image_t  *image;
 
     image = op->image;
@@ -401,11 +403,7 @@ ngx_http_lua_ffi_op_close(ngx_http_lua_ffi_op_t *op)
         return;
     }
 
-    ffi_thread_count(op->queue, &census);
-
-    if ((census.polled == 0 && image->fini == NULL)
-        || !ffi_thread_wait_gone(op->queue, NGX_HTTP_LUA_FFI_GONE_MS))
-    {
+    if (!ffi_thread_wait_gone(op->queue, NGX_HTTP_LUA_FFI_GONE_MS)) {
         image->stuck = 1;
         op->notice = "it stays mapped: some of its threads have not ended";
     }

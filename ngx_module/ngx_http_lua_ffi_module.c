@@ -1,5 +1,6 @@
 #include "ngx_http_lua_ffi_module.h"
 
+#include "ffi_process.h"
 #include "ffi_queue.h"
 #include "ffi_task.h"
 #include "ffi_thread.h"
@@ -9,7 +10,7 @@
 #include "ngx_http_lua_ffi_runtime.h"
 
 #include <dlfcn.h>
-#include <dirent.h>
+#include <stdlib.h>
 
 
 #define NGX_HTTP_LUA_FFI_EXPORT  __attribute__((visibility("default")))
@@ -36,7 +37,7 @@ static char *ngx_http_lua_ffi_check_timeout(ngx_conf_t *cf, void *post,
 static ngx_int_t ngx_http_lua_ffi_init_process(ngx_cycle_t *cycle);
 static void ngx_http_lua_ffi_exit_process(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_lua_ffi_pin(ngx_cycle_t *cycle);
-static ngx_uint_t ngx_http_lua_ffi_threads(void);
+static ngx_uint_t ngx_http_lua_ffi_has_threads(void);
 static void ngx_http_lua_ffi_exit_now(void);
 
 
@@ -327,35 +328,26 @@ ngx_http_lua_ffi_exit_process(ngx_cycle_t *cycle)
 
     ngx_http_lua_ffi_notify_shutdown(timeout);
 
-    if (ngx_http_lua_ffi_threads() > 1) {
+    if (ngx_http_lua_ffi_has_threads()) {
         /* runs first of all handlers, since it is registered last */
         (void) atexit(ngx_http_lua_ffi_exit_now);
     }
 }
 
 
-/* The threads of this process. */
+/* Whether this is not the only thread, as far as one can tell. */
 static ngx_uint_t
-ngx_http_lua_ffi_threads(void)
+ngx_http_lua_ffi_has_threads(void)
 {
-    DIR            *dir;
-    ngx_uint_t      n;
-    struct dirent  *entry;
+    ngx_uint_t              more;
+    ffi_process_threads_t  *threads;
 
-    dir = opendir("/proc/self/task");
-    if (dir == NULL) {
-        return NGX_MAX_INT32_VALUE;
-    }
+    threads = ffi_process_threads();
+    more = threads == NULL || threads->n > 1;
 
-    n = 0;
+    free(threads);
 
-    while ((entry = readdir(dir)) != NULL) {
-        n += entry->d_name[0] != '.';
-    }
-
-    (void) closedir(dir);
-
-    return n;
+    return more;
 }
 
 

@@ -4,7 +4,7 @@
 #include "ngx_http_lua_ffi_call.h"
 #include "ngx_http_lua_ffi_notify.h"
 
-#include <dirent.h>
+#include <stdlib.h>
 
 
 /*
@@ -12,13 +12,6 @@
  * taken for dead: a library may replace its threads.
  */
 #define NGX_HTTP_LUA_FFI_DEAD_TICKS  3
-
-
-/*
- * How many ticks an unpinned runtime that was never polled is given for its
- * threads to show up before it is unloaded.
- */
-#define NGX_HTTP_LUA_FFI_POLL_TICKS  50
 
 
 #define NGX_HTTP_LUA_FFI_SHUTDOWN    "shutting down"
@@ -421,7 +414,6 @@ static void
 ngx_http_lua_ffi_runtime_close(ngx_http_lua_ffi_runtime_t *rt)
 {
     rt->state = NGX_HTTP_LUA_FFI_DRAINING;
-    rt->ticks = 0;
 
     ngx_queue_remove(&rt->link);
     ngx_queue_insert_tail(&ngx_http_lua_ffi_draining, &rt->link);
@@ -444,14 +436,6 @@ ngx_http_lua_ffi_runtime_drained(ngx_http_lua_ffi_runtime_t *rt)
     }
 
     ffi_thread_count(rt->queue, &census);
-
-    if (census.polled == 0
-        && rt->opts.unpin
-        && rt->ticks < NGX_HTTP_LUA_FFI_POLL_TICKS)
-    {
-        /* a thread on its way to its first poll is in code to be unmapped */
-        return 0;
-    }
 
     return census.pollers == 0;
 }
@@ -685,8 +669,6 @@ ngx_http_lua_ffi_runtime_check_drain(ngx_http_lua_ffi_runtime_t *rt)
 {
     ffi_thread_census_t  census;
 
-    rt->ticks++;
-
     if (rt->state != NGX_HTTP_LUA_FFI_DRAINING || rt->unanswered == 0) {
         return;
     }
@@ -732,30 +714,29 @@ ngx_http_lua_ffi_runtime_knows(ngx_queue_t *list, int tid)
 static ngx_uint_t
 ngx_http_lua_ffi_runtime_strangers(void)
 {
-    int             tid;
-    DIR            *dir;
-    ngx_uint_t      found;
-    struct dirent  *entry;
+    pid_t                   tid;
+    size_t                  i;
+    ngx_uint_t              found;
+    ffi_process_threads_t  *threads;
 
-    dir = opendir("/proc/self/task");
-    if (dir == NULL) {
+    threads = ffi_process_threads();
+    if (threads == NULL) {
         return 1;
     }
 
     found = 0;
 
-    while (!found && (entry = readdir(dir)) != NULL) {
-        tid = ngx_atoi((u_char *) entry->d_name, ngx_strlen(entry->d_name));
+    for (i = 0; i < threads->n && !found; i++) {
+        tid = threads->tids[i];
 
-        found = tid != NGX_ERROR
-                && tid != ngx_pid
+        found = tid != ngx_pid
                 && !ngx_http_lua_ffi_runtime_knows(&ngx_http_lua_ffi_runtimes,
                                                    tid)
                 && !ngx_http_lua_ffi_runtime_knows(&ngx_http_lua_ffi_draining,
                                                    tid);
     }
 
-    (void) closedir(dir);
+    free(threads);
 
     return found;
 }

@@ -54,7 +54,7 @@ typedef struct {
 
     ngx_uint_t                unanswered;
     ngx_uint_t                pushed;            /* since the last wake */
-    ngx_uint_t                ticks;             /* see where it counts */
+    ngx_uint_t                ticks;             /* without a live poller */
     ngx_msec_t                load_end;          /* as ngx_current_msec */
     ffi_task_link_t           waiters;           /* for loaded, or for gone */
 
