@@ -3,11 +3,15 @@
 #include "ffi_done.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 
 typedef struct {
+    /* whether there is anything to take: read before the lock is tried */
+    atomic_int                pending;
+
     pthread_mutex_t           lock;
 
     /* guarded by lock */
@@ -80,6 +84,7 @@ ffi_log_add(ffi_log_line_t *line)
         *ffi_log.last = line;
         ffi_log.last = &line->next;
         ffi_log.count++;
+        atomic_store_explicit(&ffi_log.pending, 1, memory_order_relaxed);
     }
 
     pthread_mutex_unlock(&ffi_log.lock);
@@ -94,6 +99,7 @@ ffi_log_count_drop(void)
 {
     pthread_mutex_lock(&ffi_log.lock);
     ffi_log.dropped++;
+    atomic_store_explicit(&ffi_log.pending, 1, memory_order_relaxed);
     pthread_mutex_unlock(&ffi_log.lock);
 }
 
@@ -136,6 +142,13 @@ ffi_log_write(int level, const char *name, const char *msg, size_t len)
 }
 
 
+int
+ffi_log_pending(void)
+{
+    return atomic_load_explicit(&ffi_log.pending, memory_order_relaxed);
+}
+
+
 ffi_log_line_t *
 ffi_log_take(void)
 {
@@ -166,8 +179,14 @@ ffi_log_dropped(void)
     unsigned  n;
 
     pthread_mutex_lock(&ffi_log.lock);
+
     n = ffi_log.dropped;
     ffi_log.dropped = 0;
+
+    if (ffi_log.first == NULL) {
+        atomic_store_explicit(&ffi_log.pending, 0, memory_order_relaxed);
+    }
+
     pthread_mutex_unlock(&ffi_log.lock);
 
     return n;

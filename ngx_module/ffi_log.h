@@ -34,13 +34,16 @@ struct ffi_log_line_s {
  */
 void ffi_log_write(int level, const char *name, const char *msg, size_t len);
 
+/* Event loop.  Whether there are lines, or drops, to be taken. */
+int ffi_log_pending(void);
+
 /*
  * Event loop.  Takes the oldest line, to be freed with free(); NULL when
  * there is none.
  */
 ffi_log_line_t *ffi_log_take(void);
 
-/* Event loop.  Lines dropped since the last call. */
+/* Event loop, after the lines.  Lines dropped since the last call. */
 unsigned ffi_log_dropped(void);
 
 

@@ -51,11 +51,8 @@ static ngx_queue_t              ngx_http_lua_ffi_libraries = {
     &ngx_http_lua_ffi_libraries, &ngx_http_lua_ffi_libraries
 };
 
-static pthread_mutex_t          ngx_http_lua_ffi_ops_lock =
-                                                    PTHREAD_MUTEX_INITIALIZER;
-
-/* guarded by ngx_http_lua_ffi_ops_lock: ended, not yet drained */
-static ngx_http_lua_ffi_op_t   *ngx_http_lua_ffi_ops;
+/* any thread: ended, not yet drained */
+static _Atomic(ngx_http_lua_ffi_op_t *)  ngx_http_lua_ffi_ops;
 
 
 static ngx_http_lua_ffi_library_t *
@@ -222,10 +219,17 @@ ngx_http_lua_ffi_op_thread(void *data)
 static void
 ngx_http_lua_ffi_op_end(ngx_http_lua_ffi_op_t *op)
 {
-    pthread_mutex_lock(&ngx_http_lua_ffi_ops_lock);
-    op->next = ngx_http_lua_ffi_ops;
-    ngx_http_lua_ffi_ops = op;
-    pthread_mutex_unlock(&ngx_http_lua_ffi_ops_lock);
+    ngx_http_lua_ffi_op_t  *head;
+
+    head = atomic_load_explicit(&ngx_http_lua_ffi_ops, memory_order_relaxed);
+
+    /* release: what the operation found out goes with it */
+    do {
+        op->next = head;
+    } while (!atomic_compare_exchange_weak_explicit(&ngx_http_lua_ffi_ops,
+                                                    &head, op,
+                                                    memory_order_release,
+                                                    memory_order_relaxed));
 
     ffi_done_kick();
 }
@@ -237,10 +241,15 @@ ngx_http_lua_ffi_library_drain(void)
     ngx_http_lua_ffi_op_t       *op, *next;
     ngx_http_lua_ffi_library_t  *lib;
 
-    pthread_mutex_lock(&ngx_http_lua_ffi_ops_lock);
-    op = ngx_http_lua_ffi_ops;
-    ngx_http_lua_ffi_ops = NULL;
-    pthread_mutex_unlock(&ngx_http_lua_ffi_ops_lock);
+    if (atomic_load_explicit(&ngx_http_lua_ffi_ops, memory_order_relaxed)
+        == NULL)
+    {
+        return;
+    }
+
+    /* acquire: pairs with ngx_http_lua_ffi_op_end() */
+    op = atomic_exchange_explicit(&ngx_http_lua_ffi_ops, NULL,
+                                  memory_order_acquire);
 
     for ( /* void */ ; op != NULL; op = next) {
         next = op->next;

@@ -163,6 +163,10 @@ ngx_http_lua_ffi_notify_log(void)
     ngx_uint_t       n;
     ffi_log_line_t  *line;
 
+    if (!ffi_log_pending()) {
+        return;
+    }
+
     for (n = 0; n < NGX_HTTP_LUA_FFI_LOG_BATCH; n++) {
         line = ffi_log_take();
 
