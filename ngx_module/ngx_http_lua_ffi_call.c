@@ -388,8 +388,7 @@ ngx_http_lua_ffi_call_mark_abandoned(void)
 
 
 void
-ngx_http_lua_ffi_call_fail(ngx_http_lua_ffi_runtime_t *rt,
-    const char *verdict)
+ngx_http_lua_ffi_call_fail(const char *verdict)
 {
     ffi_task_t       *task;
     ffi_task_link_t  *link;
@@ -400,15 +399,12 @@ ngx_http_lua_ffi_call_fail(ngx_http_lua_ffi_runtime_t *rt,
     {
         task = ffi_task_list_entry(link);
 
-        if ((rt != NULL && task->queue != rt->queue)
-            || task->posted
-            || ngx_http_lua_ffi_waiter_balance(task->sema) >= 0)
+        if (!task->posted
+            && ngx_http_lua_ffi_waiter_balance(task->sema) < 0)
         {
-            continue;
+            task->verdict = verdict;
+            ngx_http_lua_ffi_call_wake(task);
         }
-
-        task->verdict = verdict;
-        ngx_http_lua_ffi_call_wake(task);
     }
 }
 

@@ -82,11 +82,10 @@ ngx_uint_t ngx_http_lua_ffi_call_pending(void);
 void ngx_http_lua_ffi_call_mark_abandoned(void);
 
 /*
- * Ends the wait of every call of a runtime (of all, when NULL) with a static
- * verdict; tasks that a library has taken stay its own until it responds.
+ * Ends the wait of every call with a static verdict; tasks that a library has
+ * taken stay its own until it responds.
  */
-void ngx_http_lua_ffi_call_fail(ngx_http_lua_ffi_runtime_t *rt,
-    const char *verdict);
+void ngx_http_lua_ffi_call_fail(const char *verdict);
 
 /*
  * Takes back the tasks of a runtime that nobody polls any more, and, where

@@ -474,9 +474,6 @@ ngx_http_lua_ffi_lua_post(lua_State *L)
     }
 
     rt = ngx_http_lua_ffi_runtime_find(handle->tq);
-    if (rt == NULL) {
-        return ngx_http_lua_ffi_lua_error(L, "unloaded");
-    }
 
     err = ngx_http_lua_ffi_runtime_refusal(rt);
     if (err != NULL) {

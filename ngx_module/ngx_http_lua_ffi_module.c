@@ -18,12 +18,6 @@
 /* The handles of a task run out there. */
 #define NGX_HTTP_LUA_FFI_MAX_QUEUE  (1 << 20)
 
-/*
- * On TERM the master kills its workers within a second or two: what is not
- * over by then must not turn a stop into a crash.
- */
-#define NGX_HTTP_LUA_FFI_TERM_MS    500
-
 
 static ngx_int_t ngx_http_lua_ffi_preconfiguration(ngx_conf_t *cf);
 static void *ngx_http_lua_ffi_create_main_conf(ngx_conf_t *cf);
@@ -314,19 +308,11 @@ ngx_http_lua_ffi_pin(ngx_cycle_t *cycle)
 static void
 ngx_http_lua_ffi_exit_process(ngx_cycle_t *cycle)
 {
-    ngx_msec_t  timeout;
-
     if (!ngx_http_lua_ffi_notify_ready()) {
         return;
     }
 
-    timeout = ngx_http_lua_ffi_conf()->shutdown_timeout;
-
-    if (ngx_terminate && timeout > NGX_HTTP_LUA_FFI_TERM_MS) {
-        timeout = NGX_HTTP_LUA_FFI_TERM_MS;
-    }
-
-    ngx_http_lua_ffi_notify_shutdown(timeout);
+    ngx_http_lua_ffi_notify_shutdown();
 
     if (ngx_http_lua_ffi_has_threads()) {
         /* runs first of all handlers, since it is registered last */

@@ -18,6 +18,13 @@
  */
 #define NGX_HTTP_LUA_FFI_ROUNDS     16
 
+/*
+ * On TERM the master kills its workers within a second or two: what is not
+ * over by then must not turn a stop into a crash.  It is also what runtimes
+ * get to end in when calls have used the time up.
+ */
+#define NGX_HTTP_LUA_FFI_TERM_MS    500
+
 /* Log lines written before the loop goes on with its other work. */
 #define NGX_HTTP_LUA_FFI_LOG_BATCH  64
 
@@ -31,8 +38,8 @@ static void ngx_http_lua_ffi_notify_log(void);
 static void ngx_http_lua_ffi_notify_spin(void);
 static int ngx_http_lua_ffi_notify_done(void *data);
 static void ngx_http_lua_ffi_notify_sleep(void);
-static void ngx_http_lua_ffi_notify_shutdown_check(void);
-static ngx_msec_t ngx_http_lua_ffi_notify_shutdown_timeout(void);
+static ngx_msec_t ngx_http_lua_ffi_notify_exit_end(void);
+static void ngx_http_lua_ffi_notify_exit_check(void);
 
 
 /*
@@ -303,7 +310,7 @@ ngx_http_lua_ffi_notify_tick_event(ngx_event_t *ev)
     ngx_uint_t  again;
 
     ngx_http_lua_ffi_call_mark_abandoned();
-    ngx_http_lua_ffi_notify_shutdown_check();
+    ngx_http_lua_ffi_notify_exit_check();
 
     again = ngx_http_lua_ffi_runtime_tick();
     ngx_http_lua_ffi_runtime_advance();
@@ -314,41 +321,41 @@ ngx_http_lua_ffi_notify_tick_event(ngx_event_t *ev)
 }
 
 
+/* When a worker that exits gives up waiting, as ngx_current_msec. */
 static ngx_msec_t
-ngx_http_lua_ffi_notify_shutdown_timeout(void)
+ngx_http_lua_ffi_notify_exit_end(void)
 {
     ngx_msec_t        timeout;
     ngx_core_conf_t  *ccf;
 
-    timeout = ngx_http_lua_ffi_conf()->shutdown_timeout;
+    if (!ngx_http_lua_ffi_exiting) {
+        ngx_http_lua_ffi_exiting = 1;
 
-    ccf = (ngx_core_conf_t *) ngx_get_conf(ngx_cycle->conf_ctx,
-                                           ngx_core_module);
+        timeout = ngx_http_lua_ffi_conf()->shutdown_timeout;
 
-    if (ccf->shutdown_timeout && ccf->shutdown_timeout < timeout) {
-        timeout = ccf->shutdown_timeout;
+        ccf = (ngx_core_conf_t *) ngx_get_conf(ngx_cycle->conf_ctx,
+                                               ngx_core_module);
+
+        if (ccf->shutdown_timeout && ccf->shutdown_timeout < timeout) {
+            timeout = ccf->shutdown_timeout;
+        }
+
+        ngx_http_lua_ffi_exit_end = ngx_current_msec + timeout;
     }
 
-    return timeout;
+    return ngx_http_lua_ffi_exit_end;
 }
 
 
 /* A worker that exits does not wait for a handler for ever. */
 static void
-ngx_http_lua_ffi_notify_shutdown_check(void)
+ngx_http_lua_ffi_notify_exit_check(void)
 {
-    if (!ngx_exiting) {
-        return;
-    }
-
-    if (!ngx_http_lua_ffi_exiting) {
-        ngx_http_lua_ffi_exiting = 1;
-        ngx_http_lua_ffi_exit_end = ngx_current_msec
-                               + ngx_http_lua_ffi_notify_shutdown_timeout();
-    }
-
-    if ((ngx_msec_int_t) (ngx_current_msec - ngx_http_lua_ffi_exit_end) >= 0) {
-        ngx_http_lua_ffi_call_fail(NULL, "shutting down");
+    if (ngx_exiting
+        && (ngx_msec_int_t) (ngx_current_msec
+                             - ngx_http_lua_ffi_notify_exit_end()) >= 0)
+    {
+        ngx_http_lua_ffi_runtime_shutdown();
     }
 }
 
@@ -359,6 +366,7 @@ ngx_http_lua_ffi_notify_wait(ngx_msec_t ms)
     uint64_t       count;
     struct pollfd  pfd;
 
+    ngx_http_lua_ffi_runtime_wake();
     ngx_http_lua_ffi_notify_sleep();
 
     pfd.fd = ngx_http_lua_ffi_conn.fd;
@@ -377,12 +385,18 @@ ngx_http_lua_ffi_notify_wait(ngx_msec_t ms)
 
 
 void
-ngx_http_lua_ffi_notify_shutdown(ngx_msec_t ms)
+ngx_http_lua_ffi_notify_shutdown(void)
 {
-    ngx_msec_t  end;
+    ngx_msec_t  end, least;
 
     ngx_time_update();
-    end = ngx_current_msec + ms;
+
+    end = ngx_http_lua_ffi_notify_exit_end();
+    least = ngx_current_msec + NGX_HTTP_LUA_FFI_TERM_MS;
+
+    if (ngx_terminate || (ngx_msec_int_t) (end - least) < 0) {
+        end = least;
+    }
 
     ngx_http_lua_ffi_runtime_shutdown();
 

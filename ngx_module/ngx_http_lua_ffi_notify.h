@@ -34,8 +34,11 @@ void ngx_http_lua_ffi_notify_tick(void);
  */
 void ngx_http_lua_ffi_notify_wait(ngx_msec_t ms);
 
-/* Unloads all runtimes, waiting at most ms milliseconds for it. */
-void ngx_http_lua_ffi_notify_shutdown(ngx_msec_t ms);
+/*
+ * At exit: unloads all runtimes and waits for it, within
+ * lua_ffi_shutdown_timeout since the worker was told to exit gracefully.
+ */
+void ngx_http_lua_ffi_notify_shutdown(void);
 
 
 #endif /* _NGX_HTTP_LUA_FFI_NOTIFY_H_INCLUDED_ */

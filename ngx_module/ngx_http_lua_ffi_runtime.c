@@ -226,6 +226,10 @@ ngx_http_lua_ffi_runtime_destroy(ngx_http_lua_ffi_runtime_t *rt)
 {
     ngx_http_lua_ffi_runtime_unregister(rt);
 
+    if (rt->pushed) {
+        ngx_queue_remove(&rt->dirty);
+    }
+
     ffi_thread_forget(rt->queue);
     ffi_queue_destroy(rt->queue);
 
@@ -349,11 +353,11 @@ ngx_http_lua_ffi_runtime_refusal(ngx_http_lua_ffi_runtime_t *rt)
         return NGX_HTTP_LUA_FFI_SHUTDOWN;
     }
 
-    if (rt->dead) {
+    if (rt != NULL && rt->dead) {
         return NGX_HTTP_LUA_FFI_DIED;
     }
 
-    if (rt->state != NGX_HTTP_LUA_FFI_READY) {
+    if (rt == NULL || rt->state != NGX_HTTP_LUA_FFI_READY) {
         return "unloaded";
     }
 
@@ -765,6 +769,16 @@ ngx_http_lua_ffi_runtime_shutdown(void)
 
         ngx_http_lua_ffi_runtime_unload(rt);
     }
+
+    for (q = ngx_queue_head(&ngx_http_lua_ffi_draining);
+         q != ngx_queue_sentinel(&ngx_http_lua_ffi_draining);
+         q = ngx_queue_next(q))
+    {
+        rt = ngx_queue_data(q, ngx_http_lua_ffi_runtime_t, link);
+        ngx_http_lua_ffi_call_settle(&rt->waiters, NGX_HTTP_LUA_FFI_SHUTDOWN);
+    }
+
+    ngx_http_lua_ffi_call_fail(NGX_HTTP_LUA_FFI_SHUTDOWN);
 }
 
 

@@ -76,7 +76,10 @@ ngx_http_lua_ffi_runtime_t *ngx_http_lua_ffi_runtime_load(ngx_str_t *lib,
 /* The runtime of a queue handle that is not gone yet, or NULL. */
 ngx_http_lua_ffi_runtime_t *ngx_http_lua_ffi_runtime_find(const void *tq);
 
-/* Why the runtime takes no call now, a static message; NULL: it does. */
+/*
+ * Why the runtime (NULL: one that is gone) takes no call now, a static
+ * message; NULL: it does.
+ */
 const char *ngx_http_lua_ffi_runtime_refusal(ngx_http_lua_ffi_runtime_t *rt);
 
 /* Accounts for a call that was pushed, or answered. */
@@ -100,7 +103,7 @@ ngx_int_t ngx_http_lua_ffi_runtime_await(ngx_http_lua_ffi_runtime_t *rt,
  * Whether there is anything left to look after. */
 ngx_uint_t ngx_http_lua_ffi_runtime_tick(void);
 
-/* Unloads all; no load is taken any more. */
+/* Unloads all, ends every wait, takes no load and no call any more. */
 void ngx_http_lua_ffi_runtime_shutdown(void);
 
 /* Whether a runtime is left, in whatever state. */
