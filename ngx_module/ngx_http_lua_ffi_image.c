@@ -1,5 +1,6 @@
 #include "ngx_http_lua_ffi_image.h"
 
+#include "ffi_elf.h"
 #include "ngx_http_lua_ffi_module.h"
 
 #include <dlfcn.h>
@@ -13,6 +14,18 @@
 #include <unistd.h>
 
 
+/* More than any library that we know needs from its own folder. */
+#define NGX_HTTP_LUA_FFI_NEEDED_MAX  64
+
+
+/* What a copy needs from the folder of the original, while it is opened. */
+typedef struct {
+    ngx_uint_t  n;
+    ngx_uint_t  global;
+    void       *handles[NGX_HTTP_LUA_FFI_NEEDED_MAX];
+} ngx_http_lua_ffi_needed_t;
+
+
 static char *ngx_http_lua_ffi_format(const char *fmt, ...)
     __attribute__((format(printf, 1, 2)));
 static ngx_uint_t ngx_http_lua_ffi_image_try(
@@ -21,6 +34,7 @@ static ngx_uint_t ngx_http_lua_ffi_image_try(
 static void ngx_http_lua_ffi_image_own_dir(char *dir, size_t size);
 static int ngx_http_lua_ffi_image_copy(ngx_http_lua_ffi_location_t *location,
     char **error);
+static void ngx_http_lua_ffi_image_open_needed(const char *path, void *data);
 static ngx_int_t ngx_http_lua_ffi_image_symbols(
     ngx_http_lua_ffi_image_t *image, char **error);
 static void ngx_http_lua_ffi_image_find_path(ngx_http_lua_ffi_image_t *image);
@@ -234,6 +248,7 @@ ngx_http_lua_ffi_image_open(ngx_http_lua_ffi_location_t *location,
     char                       name[sizeof("/proc/self/fd/") + NGX_INT_T_LEN];
     const char                *file;
     ngx_http_lua_ffi_image_t  *image;
+    ngx_http_lua_ffi_needed_t  needed;
 
     image = calloc(1, sizeof(ngx_http_lua_ffi_image_t));
     if (image == NULL) {
@@ -269,8 +284,22 @@ ngx_http_lua_ffi_image_open(ngx_http_lua_ffi_location_t *location,
         goto failed;
     }
 
+    needed.n = 0;
+    needed.global = global;
+
+    if (image->fd != -1) {
+        ffi_elf_origin_needed(image->path, ngx_http_lua_ffi_image_open_needed,
+                              &needed);
+    }
+
     image->handle = dlopen(file, RTLD_NOW | (global ? RTLD_GLOBAL
                                                     : RTLD_LOCAL));
+
+    /* the image holds them from here on */
+    while (needed.n > 0) {
+        (void) dlclose(needed.handles[--needed.n]);
+    }
+
     if (image->handle == NULL) {
         *error = strdup(dlerror());
         goto failed;
@@ -296,6 +325,28 @@ failed:
     ngx_http_lua_ffi_image_free(image);
 
     return NULL;
+}
+
+
+/*
+ * The dynamic linker takes a mapped library for the one that is needed when
+ * their names agree, wherever it came from.
+ */
+static void
+ngx_http_lua_ffi_image_open_needed(const char *path, void *data)
+{
+    void                       *handle;
+    ngx_http_lua_ffi_needed_t  *needed = data;
+
+    if (needed->n == NGX_HTTP_LUA_FFI_NEEDED_MAX) {
+        return;
+    }
+
+    handle = dlopen(path, RTLD_NOW | (needed->global ? RTLD_GLOBAL
+                                                     : RTLD_LOCAL));
+    if (handle != NULL) {
+        needed->handles[needed->n++] = handle;
+    }
 }
 
 
