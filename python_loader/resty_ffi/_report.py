@@ -1,0 +1,60 @@
+"""Exceptions that end a call or a load: the traceback for error.log, a line for Lua."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+
+import _resty_ffi
+
+from resty_ffi import _output
+from resty_ffi._imports import current
+
+# Between the user's frames are those of imports.
+_IMPORTS = ("<frozen importlib", "/importlib/__init__.py")
+
+_OURS = f"{Path(__file__).parent}/"
+
+
+def report(error: BaseException) -> bytes:
+    """Logs the traceback and returns "Type: message" in UTF-8."""
+    modules = current()
+    formatted = traceback.TracebackException.from_exception(error)
+    _remove_frames(formatted, set())
+    _output.write(_resty_ffi.ERR, "".join(formatted.format()).rstrip("\n"), modules)
+
+    message = _message(error)
+    if modules is not None:
+        message = modules.clean(message)
+    return message.encode("utf-8", "backslashreplace")
+
+
+def _message(error: BaseException) -> str:
+    kind = type(error)
+    name = kind.__qualname__
+    if kind.__module__ not in ("builtins", "__main__"):
+        name = f"{kind.__module__}.{name}"
+    try:
+        text = str(error)
+    except Exception:
+        text = "<its str() failed>"
+    return f"{name}: {text}" if text else name
+
+
+def _remove_frames(formatted: traceback.TracebackException | None, seen: set[int]) -> None:
+    """Takes out what is not the user's, here and in the exceptions before."""
+    if formatted is None or id(formatted) in seen:
+        return
+    seen.add(id(formatted))
+
+    frames = [frame for frame in formatted.stack if _is_users(frame.filename)]
+    formatted.stack = traceback.StackSummary.from_list(frames)
+
+    _remove_frames(formatted.__cause__, seen)
+    _remove_frames(formatted.__context__, seen)
+    for member in getattr(formatted, "exceptions", None) or ():
+        _remove_frames(member, seen)
+
+
+def _is_users(filename: str) -> bool:
+    return not filename.startswith((_OURS, _IMPORTS[0])) and not filename.endswith(_IMPORTS[1])

@@ -1,0 +1,119 @@
+"""Runtimes: what nginx loads and unloads. Imported by the loader only.
+
+A runtime has a thread: it imports the module, calls the entry function and
+serves, so that what the one made (an SQLite connection, say) the other may use.
+"""
+
+from __future__ import annotations
+
+import gc
+import threading
+
+import _resty_ffi
+
+from resty_ffi import _entry, _imports, _loggers, _output
+from resty_ffi._modules import Modules
+from resty_ffi._report import report
+from resty_ffi._serve import Entry, Handler
+
+_runtimes: dict[int, Runtime] = {}
+"""By queue: those that are loading or loaded."""
+
+
+class LoadError(Exception):
+    """The entry function is missing or says that it failed."""
+
+
+class Runtime:
+    def __init__(self, tq: int, entry: _entry.Entry) -> None:
+        self.tq = tq
+        self._entry = entry
+        self._modules = Modules(entry.module, entry.folder, entry.fresh, tq)
+        self._handler: Handler | None = None
+        self._loaded = threading.Event()
+        self._failure: bytes | None = b"the load ended without a word"
+        # A daemon, and so are the threads that it starts: none keeps the
+        # worker from exiting.
+        self._thread = threading.Thread(target=self._run, name=entry.name, daemon=True)
+        _imports.adopt(self._thread, self._modules)
+
+    def load(self) -> bytes | None:
+        """Waits until the entry function has returned. None, or what failed."""
+        self._thread.start()
+        self._loaded.wait()
+        return self._failure
+
+    def serve(self, handler: Handler) -> None:
+        """Has the runtime's thread serve with this handler once it is loaded."""
+        if self._loaded.is_set() or self._handler is not None:
+            raise RuntimeError("a runtime is served by one handler, set while it is loaded")
+        self._handler = handler
+
+    def close(self) -> None:
+        """Waits for the thread, which the end of the queue ends."""
+        self._thread.join()
+        _loggers.drop(self._modules)
+        self._modules.drop()
+
+    def _run(self) -> None:
+        try:
+            self._enter()
+            self._failure = None
+        except LoadError as error:
+            self._failure = str(error).encode("utf-8", "backslashreplace")
+        except BaseException as error:
+            self._failure = report(error)
+        finally:
+            self._loaded.set()
+
+        if self._failure is None and self._handler is not None:
+            _resty_ffi.serve(self.tq, self._handler, report)
+
+    def _enter(self) -> None:
+        module = self._modules.load()
+        function: Entry | None = getattr(module, self._entry.function, None)
+        if not callable(function):
+            raise LoadError(f"{self._entry.module} has no function {self._entry.function}")
+
+        result = function(self._entry.cfg, self.tq)
+        if result is not None and result != 0:
+            raise LoadError(f"{self._entry.module}.{self._entry.function} returned {result!r}")
+
+
+def install() -> None:
+    """Prepares the interpreter. Once per process, on its main thread."""
+    _output.install()
+    _imports.install()
+    _loggers.install()
+
+
+def load(tq: int, cfg: bytes | None, address: int) -> bytes | None:
+    """Starts the runtime of a configuration, which is at the address.
+
+    None when it runs, else what failed.
+    """
+    try:
+        entry = _entry.parse(cfg, address)
+    except ValueError as error:
+        return str(error).encode("utf-8", "backslashreplace")
+
+    _runtimes[tq] = Runtime(tq, entry)
+    failure = _runtimes[tq].load()
+    if failure is not None:
+        unload(tq)
+    return failure
+
+
+def unload(tq: int) -> None:
+    """Waits for the runtime's thread, then forgets its modules."""
+    _runtimes.pop(tq).close()
+    # Modules and their functions refer to each other.
+    gc.collect()
+
+
+def find(tq: int) -> Runtime:
+    """The runtime of a queue. RuntimeError when there is none."""
+    runtime = _runtimes.get(tq)
+    if runtime is None:
+        raise RuntimeError(f"{tq:#x} is not the task queue of a runtime")
+    return runtime

@@ -1,0 +1,89 @@
+"""The console command resty-ffi."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from . import doctor
+from ._build import VERSION
+from .nginx import Nginx, NginxError
+from .paths import LIBDIR, MODULE
+
+_HTTP_LINES = """\
+# Inside http { }; these are the defaults, change them or leave them out:
+lua_ffi_max_queue 65536;       # unanswered calls per runtime
+lua_ffi_timeout 60s;           # time that a call may take
+lua_ffi_shutdown_timeout 30s;  # time that the end of a worker may take"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    arguments = _parser().parse_args(argv)
+
+    try:
+        return int(arguments.command(arguments))
+    except NginxError as error:
+        print(f'resty-ffi: {error}; "resty-ffi doctor" says how to mend it', file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="resty-ffi", description="Finds, configures and checks the nginx module of resty-ffi."
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {VERSION}")
+    commands = parser.add_subparsers(title="commands", metavar="command", required=True)
+
+    add = commands.add_parser("module-path", help="print the path of the nginx module")
+    add.set_defaults(command=_module_path)
+
+    add = commands.add_parser("libdir", help="print the folder of the loaders")
+    add.set_defaults(command=_libdir)
+
+    add = commands.add_parser("conf", help="print the lines to paste into nginx.conf")
+    add.set_defaults(command=_conf)
+    _add_nginx(add)
+
+    add = commands.add_parser("doctor", help="check the installation and say how to mend it")
+    add.set_defaults(command=_doctor)
+    _add_nginx(add)
+
+    return parser
+
+
+def _add_nginx(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--nginx",
+        metavar="PATH",
+        help="the nginx to use (default: $NGINX_BIN, else openresty, else nginx)",
+    )
+
+
+def _module_path(_: argparse.Namespace) -> int:
+    print(MODULE)
+    return 0
+
+
+def _libdir(_: argparse.Namespace) -> int:
+    print(LIBDIR)
+    return 0
+
+
+def _conf(arguments: argparse.Namespace) -> int:
+    nginx = Nginx.find(arguments.nginx)
+    loaded = nginx.loaded_modules()
+
+    print(f"# At the top of {nginx.conf_path}, outside of every block:")
+    for module in nginx.lua_modules():
+        if module.name not in loaded:
+            print(f"load_module {module};")
+    print(f"load_module {MODULE};")
+    print()
+    print(_HTTP_LINES)
+    return 0
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    return doctor.main(arguments.nginx)

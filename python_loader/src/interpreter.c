@@ -1,0 +1,226 @@
+#include "python_system.h"
+
+#include "interpreter.h"
+
+#include "bridge.h"
+#include "error.h"
+#include "executable.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+
+#define FAILURE_MAX  1024
+
+
+typedef struct {
+    const char  *library;
+    const char  *executable;
+    sem_t        done;
+} start_t;
+
+
+static pthread_mutex_t  lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* guarded by lock; the owner thread writes for the one that holds it */
+static bool             attempted;
+static char             failure[FAILURE_MAX];
+
+
+/*
+ * An isolated interpreter does not look at PYTHONPATH.
+ *
+ * The package comes from beside the loader when it is installed, as another
+ * environment's copy may be of another version; else from the search path.
+ */
+static const char  bootstrap[] =
+    "import importlib.machinery\n"
+    "import importlib.util\n"
+    "import os\n"
+    "import sys\n"
+    "\n"
+    "folders = filter(None, os.environ.get('PYTHONPATH', '').split(':'))\n"
+    "sys.path[:0] = map(os.path.abspath, folders)\n"
+    "\n"
+    "package = os.path.dirname(os.path.dirname(library))\n"
+    "if os.path.basename(package) == 'resty_ffi':\n"
+    "    spec = importlib.machinery.PathFinder.find_spec(\n"
+    "        'resty_ffi', [os.path.dirname(package)])\n"
+    "    if spec is not None and spec.loader is not None:\n"
+    "        module = importlib.util.module_from_spec(spec)\n"
+    "        sys.modules['resty_ffi'] = module\n"
+    "        spec.loader.exec_module(module)\n"
+    "\n"
+    "import resty_ffi._runtime\n"
+    "resty_ffi._runtime.install()\n";
+
+
+/* Extension modules do not link libpython: they look for it globally. */
+static void
+make_libpython_global(void)
+{
+    Dl_info  info;
+
+    if (dladdr((void *) (uintptr_t) Py_InitializeFromConfig, &info) != 0) {
+        (void) dlopen(info.dli_fname, RTLD_NOW|RTLD_GLOBAL|RTLD_NOLOAD);
+    }
+}
+
+
+static PyStatus
+initialise(const char *executable)
+{
+    PyStatus     status;
+    PyConfig     config;
+    PyPreConfig  preconfig;
+
+    /* nginx's locale is "C": without UTF-8 mode text would be ASCII. */
+    PyPreConfig_InitIsolatedConfig(&preconfig);
+    preconfig.utf8_mode = 1;
+
+    status = Py_PreInitialize(&preconfig);
+    if (PyStatus_Exception(status)) {
+        return status;
+    }
+
+    PyConfig_InitIsolatedConfig(&config);
+    config.install_signal_handlers = 0;
+
+    status = PyConfig_SetBytesString(&config, &config.executable,
+                                     executable);
+
+    /* 3.8 to 3.10 find the prefix from this one. */
+    if (!PyStatus_Exception(status)) {
+        status = PyConfig_SetBytesString(&config, &config.program_name,
+                                         executable);
+    }
+
+    if (!PyStatus_Exception(status)) {
+        status = Py_InitializeFromConfig(&config);
+    }
+
+    PyConfig_Clear(&config);
+
+    return status;
+}
+
+
+/* Holds the GIL. */
+static int
+run_bootstrap(const char *library)
+{
+    PyObject  *globals, *result;
+
+    globals = Py_BuildValue("{s:O,s:s}", "__builtins__", PyEval_GetBuiltins(),
+                            "library", library);
+    if (globals == NULL) {
+        return -1;
+    }
+
+    result = PyRun_String(bootstrap, Py_file_input, globals, globals);
+
+    Py_DECREF(globals);
+    Py_XDECREF(result);
+
+    return result != NULL ? 0 : -1;
+}
+
+
+static void
+start(const char *library, const char *executable)
+{
+    PyStatus  status;
+
+    make_libpython_global();
+
+    if (bridge_register() != 0) {
+        snprintf(failure, FAILURE_MAX, "no memory for Python");
+        return;
+    }
+
+    status = initialise(executable);
+
+    if (PyStatus_Exception(status)) {
+        snprintf(failure, FAILURE_MAX, "Python (%s) does not start: %s",
+                 executable, status.err_msg ? status.err_msg : "it exits");
+        return;
+    }
+
+    if (run_bootstrap(library) != 0) {
+        error_text(failure, FAILURE_MAX);
+    }
+
+    (void) PyEval_SaveThread();
+}
+
+
+/* The owner thread. */
+static void *
+own(void *data)
+{
+    start_t  *s = data;
+
+    start(s->library, s->executable);
+    sem_post(&s->done);
+
+    for ( ;; ) {
+        (void) pause();
+    }
+
+    return NULL;
+}
+
+
+static void
+start_owner(const char *library, const char *executable)
+{
+    int        err;
+    start_t    s;
+    pthread_t  thread;
+
+    s.library = library;
+    s.executable = executable;
+    sem_init(&s.done, 0, 0);
+
+    err = pthread_create(&thread, NULL, own, &s);
+
+    if (err != 0) {
+        snprintf(failure, FAILURE_MAX, "no thread for Python: %s",
+                 strerror(err));
+
+    } else {
+        (void) pthread_setname_np(thread, "ffi-python");
+        (void) pthread_detach(thread);
+
+        while (sem_wait(&s.done) != 0) { /* interrupted */ }
+    }
+
+    sem_destroy(&s.done);
+}
+
+
+const char *
+interpreter_start(const char *library)
+{
+    char  executable[EXECUTABLE_MAX];
+
+    pthread_mutex_lock(&lock);
+
+    /* A private copy of this library finds that the first one started it. */
+    if (!attempted && !Py_IsInitialized()
+        && executable_find(library, executable, failure, FAILURE_MAX) == 0)
+    {
+        start_owner(library, executable);
+    }
+
+    attempted = true;
+
+    pthread_mutex_unlock(&lock);
+
+    return failure[0] != '\0' ? failure : NULL;
+}
