@@ -295,13 +295,16 @@ ngx_http_lua_ffi_image_open(ngx_http_lua_ffi_location_t *location,
     image->handle = dlopen(file, RTLD_NOW | (global ? RTLD_GLOBAL
                                                     : RTLD_LOCAL));
 
+    if (image->handle == NULL) {
+        *error = strdup(dlerror());
+    }
+
     /* the image holds them from here on */
     while (needed.n > 0) {
         (void) dlclose(needed.handles[--needed.n]);
     }
 
     if (image->handle == NULL) {
-        *error = strdup(dlerror());
         goto failed;
     }
 

@@ -2,6 +2,7 @@
 
 #include "ffi_thread.h"
 #include "ngx_http_lua_ffi_call.h"
+#include "ngx_http_lua_ffi_child.h"
 #include "ngx_http_lua_ffi_notify.h"
 
 #include <stdlib.h>
@@ -166,6 +167,8 @@ ngx_http_lua_ffi_runtime_load(ngx_str_t *lib, ngx_str_t *cfg,
         ngx_free(key.data);
         return (ngx_http_lua_ffi_runtime_t *) node;
     }
+
+    ngx_http_lua_ffi_child_guard();
 
     rt = ngx_http_lua_ffi_runtime_create(lib, cfg, &key, opts);
     if (rt == NULL) {
