@@ -1,0 +1,10 @@
+"""Responds with the request."""
+
+from resty_ffi import serve
+
+
+def echo(request):
+    return request
+
+
+init = serve(echo)

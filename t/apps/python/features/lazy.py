@@ -1,0 +1,3 @@
+"""A module that only functions import."""
+
+NAME = "lazy"

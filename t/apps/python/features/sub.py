@@ -1,0 +1,3 @@
+"""A module to import."""
+
+NAME = "sub"

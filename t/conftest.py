@@ -1,0 +1,96 @@
+"""Fixtures of the end-to-end suite; t/README.md tells how to write a test."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Callable, Iterator
+
+import pytest
+from harness import health, library, process, target
+from harness.config import Config
+from harness.language import LANGUAGES, Language
+from harness.python import Python
+from harness.server import Server
+
+_SERVERS = pytest.StashKey[list]()
+_FAILED = pytest.StashKey[bool]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    process.adopt_orphans()
+    config.addinivalue_line("markers", "no_asan: not run by make asan, with the reason")
+
+
+def pytest_report_header() -> list[str]:
+    return target.find().report()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    reason = item.get_closest_marker("no_asan")
+    if target.ASAN and reason:
+        pytest.skip(reason.args[0])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: Any) -> Any:
+    report = yield
+    if report.failed:
+        item.stash[_FAILED] = True
+        for server in item.stash.get(_SERVERS, []):
+            report.sections.append((f"log of {server.folder}", server.log.tail()))
+    return report
+
+
+@pytest.fixture(scope="session")
+def libraries(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """The folder of the C test libraries."""
+    base = tmp_path_factory.getbasetemp()
+    return library.build_all((base if worker_id == "master" else base.parent) / "lib")
+
+
+@pytest.fixture(params=LANGUAGES, ids=str)
+def lang(request: pytest.FixtureRequest) -> Language:
+    """Each language in turn, for what must be the same in all of them."""
+    return request.param
+
+
+@pytest.fixture
+def server(request: pytest.FixtureRequest, libraries: Path) -> Iterator[Callable[..., Server]]:
+    """Makes servers: server(lua="...") starts one, see harness.config.Config.
+
+    After the test each is checked up; a sick one fails the test. The folders
+    of a failed test are kept.
+    """
+    servers: list[Server] = request.node.stash.setdefault(_SERVERS, [])
+
+    def make(start: bool = True, **options: Any) -> Server:
+        options.setdefault("library_path", [libraries, *target.find().loader_folders()])
+        made = Server(Config(**options))
+        servers.append(made)
+        if start:
+            made.start()
+        return made
+
+    yield make
+
+    complaints = []
+    with ExitStack() as closing:
+        for made in servers:
+            closing.callback(made.close)
+        for made in reversed(servers):
+            try:
+                health.check_up(made)
+            except health.Unhealthy as error:
+                complaints.append(str(error))
+    if complaints:
+        raise health.Unhealthy("\n".join(complaints))
+    if not request.node.stash.get(_FAILED, False):
+        for made in servers:
+            made.remove()
+
+
+@pytest.fixture
+def python(server: Callable[..., Server], tmp_path: Path) -> Python:
+    """Python modules of the test's own, see harness.python."""
+    return Python(server, tmp_path)

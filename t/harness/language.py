@@ -1,0 +1,34 @@
+"""The languages of the contract suite, each with the same tiny apps.
+
+echo    responds with the request, nil for nil
+fail    fails, with the request as the reason
+gate    waits at the gate under the name that is its request, and responds
+        with what the test answers there
+big     responds with as many bytes as the request says, each offset & 0xff
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Language:
+    name: str
+    load: str
+    """A Lua expression that loads the app named by the Lua variable app, with
+    the options opts."""
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def prelude(self) -> str:
+        """Lua that defines load_app(app, opts), which raises when it fails."""
+        return f"local function load_app(app, opts) return assert({self.load}) end "
+
+
+LANGUAGES = [
+    Language("c", "ngx.load_ffi(app, nil, opts)"),
+    Language("python", 'ngx.load_ffi("ffi_python3", app .. ",init,", opts)'),
+]

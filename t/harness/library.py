@@ -1,0 +1,63 @@
+"""The C libraries under t/lib, built once per session."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from . import target
+from .config import TESTS
+
+SOURCES = TESTS / "lib"
+INCLUDE = TESTS.parent / "include"
+
+_FLAGS = [
+    "-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter",
+    "-fPIC", "-shared", "-pthread", f"-I{INCLUDE}",
+]  # fmt: skip
+
+_LINK_FLAGS = {
+    "dependency": ["-Wl,-soname,libdependency.so"],
+    "depends": ["-L.", "-ldependency", "-Wl,-rpath,$ORIGIN"],
+}
+
+
+def build(name: str, folder: Path, defines: dict[str, str] | None = None) -> Path:
+    """Compiles t/lib/<name>.c into folder as lib<name>.so, over what is there.
+
+    Raises CalledProcessError; the compiler has said why on standard error.
+    """
+    output = folder / f"lib{name}.so"
+    sanitize = ["-fsanitize=address"] if target.ASAN else []
+    macros = [f"-D{key}={value}" for key, value in (defines or {}).items()]
+    source = str(SOURCES / f"{name}.c")
+    compiler = os.environ.get("CC", "cc")
+    command = [compiler, *_FLAGS, *sanitize, *macros, source, "-o", output.name]
+    subprocess.run([*command, *_LINK_FLAGS.get(name, [])], cwd=folder, check=True)
+    return output
+
+
+def build_all(folder: Path) -> Path:
+    """Builds every library into folder, unless another process of this session
+    already did, and returns folder."""
+    folder.mkdir(exist_ok=True)
+    done = folder / "done"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            for source in sorted(SOURCES.glob("*.c"), key=_needs_others):
+                build(source.stem, folder)
+            done.touch()
+    return folder
+
+
+def copy(library: Path, folder: Path) -> Path:
+    """A copy that a test may spoil."""
+    return Path(shutil.copy(library, folder))
+
+
+def _needs_others(source: Path) -> bool:
+    return "-L." in _LINK_FLAGS.get(source.stem, [])

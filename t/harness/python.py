@@ -1,0 +1,88 @@
+"""Python modules that a test writes, and an nginx that runs them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import dedent
+from typing import Any, Callable
+from urllib.parse import urlencode
+
+from .server import Server, Values
+
+_LUA = {
+    "/load": "local rt, err = load() return rt ~= nil, err",
+    "/unload": "return load():__unload(10)",
+    "/call": """
+        local rt, err = load()
+        if not rt then
+            return rt, err
+        end
+        return rt:call(ngx.req.get_uri_args().request)
+    """,
+}
+
+_PRELUDE = """
+    local function load()
+        local args = ngx.req.get_uri_args()
+        return ngx.load_ffi(args.library, args.cfg)
+    end
+"""
+
+
+class Python:
+    """A folder that is on PYTHONPATH, and an nginx, started when it is needed.
+
+    cfg is what ngx.load_ffi() gets; an app that is called is loaded first.
+    """
+
+    library = "ffi_python3"
+
+    def __init__(self, make_server: Callable[..., Server], folder: Path) -> None:
+        self.folder = folder
+        self._make_server = make_server
+        self._nginx: Server | None = None
+
+    @property
+    def nginx(self) -> Server:
+        return self._nginx or self.start()
+
+    def start(self, **options: Any) -> Server:
+        """Needed only for options, those of harness.config.Config."""
+        env = {"PYTHONPATH": str(self.folder), **options.pop("env", {})}
+        self._nginx = self._make_server(env=env, lua=_LUA, prelude=_PRELUDE, **options)
+        return self._nginx
+
+    def write(self, name: str, source: str = "") -> Path:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(dedent(source))
+        return path
+
+    def write_app(self, name: str, source: str) -> Path:
+        """source defines handle(request); the entry function is init."""
+        return self.write(
+            name, f"from resty_ffi import serve\n{dedent(source)}\ninit = serve(handle)\n"
+        )
+
+    def load(self, cfg: str | None) -> Values:
+        """[True], or False and the error."""
+        return self.nginx.values(self._path("load", cfg))
+
+    def call(self, cfg: str, request: str | bytes | None = "") -> Values:
+        """What the call returned, or nil and the error of the load."""
+        return self.nginx.values(self._path("call", cfg, request))
+
+    def answer(self, cfg: str, request: str | bytes | None = "") -> str:
+        """The response to a call that must succeed."""
+        values = self.call(cfg, request)
+        assert values[0] is True, values
+        return values[1]
+
+    def unload(self, cfg: str) -> None:
+        """Returns when the runtime is gone."""
+        assert self.nginx.values(self._path("unload", cfg)) == [True]
+
+    def _path(self, verb: str, cfg: str | None, request: str | bytes | None = None) -> str:
+        args = {"library": self.library, "cfg": cfg, "request": request}
+        known = {name: value for name, value in args.items() if value is not None}
+        return f"/{verb}?{urlencode(known)}"

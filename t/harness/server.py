@@ -1,0 +1,223 @@
+"""One nginx, in a folder of its own on a port of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from . import process, target
+from .config import Config
+from .gate import Gate
+from .log import Log
+from .port import Port
+from .process import Usage
+from .wait import DEADLINE, wait_for
+
+Values = Any
+"""What Lua returned: a list without the nils at its end, nil as None, strings as
+latin-1 of their bytes."""
+
+_CLIENTS = 64
+
+
+class Server:
+    """An nginx under test.
+
+    gate holds handlers, log is what it wrote, folder is its working folder
+    (and that of every handler).
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.folder = Path(tempfile.mkdtemp(prefix="ffi-"))
+        self.gate = Gate(self.folder)
+        self.log = Log(self.folder)
+        self.expected_log: list[str] = []
+        self.baseline: dict[int, Usage] = {}
+        self.others = process.descendants(os.getpid())
+        self._port = Port()
+        self._nginx: subprocess.Popen[bytes] | None = None
+        self._clients = ThreadPoolExecutor(_CLIENTS)
+        self._config_path = self.folder / "nginx.conf"
+        self._config_path.write_text(config.render(self.folder, self._port.number))
+
+    # ---- life
+
+    def start(self) -> None:
+        """Returns when every worker runs and has run its init_worker."""
+        with self.log.stderr.open("ab") as stderr:
+            self._nginx = subprocess.Popen(
+                self._command(self.log.path),
+                cwd=self.folder,
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=stderr,
+                stderr=stderr,
+            )
+        wait_for(lambda: self._has_ended() or len(self.workers()) == self.config.workers)
+        if self._has_ended():
+            raise RuntimeError(f"nginx did not start:\n{self.log.tail()}")
+        self._take_baseline()
+
+    def reload(self) -> None:
+        """Sends HUP; returns when only new workers take connections."""
+        old = set(self.workers())
+        self.signal("HUP")
+        wait_for(lambda: self._is_renewed(old))
+        self._take_baseline()
+
+    def _is_renewed(self, old: set[int]) -> bool:
+        now = set(self.workers())
+        return len(now) == self.config.workers and not now & old
+
+    def stop(self, name: str = "QUIT", deadline: float = DEADLINE) -> int:
+        """Returns nginx's exit status; stops it only once.
+
+        Raises TimeoutError when it has not ended within deadline seconds.
+        """
+        if self._nginx is None:
+            return 0
+        if self._nginx.poll() is None:
+            self.signal(name)
+        try:
+            return self._nginx.wait(deadline)
+        except subprocess.TimeoutExpired:
+            raise TimeoutError(f"nginx still runs {deadline} s after {name}") from None
+
+    def signal(self, name: str, pid: int | None = None) -> None:
+        os.kill(pid or self.pid, signal.Signals["SIG" + name])
+
+    def check_config(self) -> subprocess.CompletedProcess[str]:
+        """Runs "nginx -t"; its output is in the result's stderr only."""
+        command = [*self._command("stderr"), "-t"]
+        return subprocess.run(
+            command, cwd=self.folder, env=self._environment(), capture_output=True, text=True
+        )
+
+    def close(self) -> None:
+        """Kills what is left, lets go of everything but the folder."""
+        self.gate.close()
+        for pid in self.started():
+            process.kill(pid)
+        if self._nginx is not None:
+            self._nginx.wait()
+        self._clients.shutdown()
+        self._port.release()
+
+    def remove(self) -> None:
+        shutil.rmtree(self.folder)
+
+    def _command(self, log: Path | str) -> list[str]:
+        files = ["-c", str(self._config_path), "-e", str(log)]
+        return [target.find().nginx, "-p", str(self.folder), *files]
+
+    def _environment(self) -> dict[str, str]:
+        environment = {**os.environ, **self.config.environment()}
+        if target.ASAN:
+            environment.update(_sanitizer(self.log.sanitizer))
+        return environment
+
+    def _has_ended(self) -> bool:
+        return self._nginx is None or self._nginx.poll() is not None
+
+    # ---- processes
+
+    @property
+    def pid(self) -> int:
+        assert self._nginx is not None, "the server was not started"
+        return self._nginx.pid
+
+    @property
+    def worker(self) -> int:
+        """The pid of the only worker."""
+        (pid,) = self.workers()
+        return pid
+
+    def workers(self) -> list[int]:
+        """Workers that take connections, oldest first."""
+        return [pid for pid in self._children() if _has_title(pid, "worker process")]
+
+    def shutting_down(self) -> list[int]:
+        """Workers that only finish what they have."""
+        return [pid for pid in self._children() if _has_title(pid, "worker process is shutting")]
+
+    def _children(self) -> list[int]:
+        return sorted(pid for pid, parent in process.parents().items() if parent == self.pid)
+
+    def started(self) -> set[int]:
+        """Every process alive that nginx started, even one that fled from it."""
+        return process.descendants(os.getpid()) - self.others
+
+    def usage(self) -> Usage:
+        """What the only worker holds now."""
+        return Usage.of(self.worker)
+
+    def _take_baseline(self) -> None:
+        for pid in self.workers():
+            with suppress(OSError):
+                self.baseline.setdefault(pid, Usage.of(pid))
+
+    # ---- client
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port.number}"
+
+    def get(self, path: str = "/", **options: Any) -> requests.Response:
+        return requests.get(self.url + path, timeout=DEADLINE, **options)
+
+    def post(self, path: str = "/", data: bytes = b"", **options: Any) -> requests.Response:
+        return requests.post(self.url + path, data=data, timeout=DEADLINE, **options)
+
+    def values(self, path: str = "/") -> Values:
+        """What the location's Lua returned."""
+        response = self.get(path)
+        assert response.status_code == 200, f"{response.status_code}\n{self.log.tail(20)}"
+        return response.json()
+
+    def kept(self, name: str) -> Values:
+        """What Lua kept under this name, waiting for it."""
+        # A response is true when it is no error.
+        return wait_for(lambda: self.get(f"/kept/{name}")).json()
+
+    def begin(self, path: str = "/") -> Future[Values]:
+        """The same as values(), in a thread of its own."""
+        return self._clients.submit(self.values, path)
+
+    def connect(self, path: str = "/") -> socket.socket:
+        """A raw connection with a request on it; the caller closes it."""
+        connection = socket.create_connection(("127.0.0.1", self._port.number), DEADLINE)
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n".encode())
+        return connection
+
+    # ---- health
+
+    def expect_log(self, pattern: str) -> None:
+        """A line with this pattern must be logged, and is not held against it."""
+        self.expected_log.append(pattern)
+
+
+def _has_title(pid: int, what: str) -> bool:
+    title = process.title(pid)
+    if what == "worker process":
+        return title == "nginx: worker process"
+    return title.startswith(f"nginx: {what}")
+
+
+def _sanitizer(report: Path) -> dict[str, str]:
+    libasan = subprocess.run(
+        ["cc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    # nginx and LuaJIT do not free what they hold at exit.
+    options = f"detect_leaks=0:abort_on_error=0:exitcode=99:log_path={report}"
+    return {"LD_PRELOAD": libasan, "ASAN_OPTIONS": options}

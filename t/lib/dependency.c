@@ -1,0 +1,8 @@
+/* What depends.c is linked with. */
+
+
+const char *
+dependency(void)
+{
+    return "found";
+}

@@ -1,0 +1,51 @@
+/* A library with an event loop of its own: poll(2) and the queue's eventfd. */
+
+#include <poll.h>
+#include <unistd.h>
+#include "serve.h"
+
+
+#define BATCH  8
+
+
+/* 0 when the queue was emptied, -1 at its end. */
+static int
+drain(void *tq)
+{
+    int          i, n;
+    void        *tasks[BATCH];
+    size_t       len;
+    const char  *req;
+
+    while ((n = ngx_http_lua_ffi_task_poll_many(tq, tasks, BATCH, 0)) > 0) {
+        for (i = 0; i < n; i++) {
+            req = ngx_http_lua_ffi_get_request(tasks[i], &len);
+            ngx_http_lua_ffi_respond_copy(tasks[i], 0, req, len);
+        }
+    }
+
+    return n;
+}
+
+
+static void *
+run_loop(void *tq)
+{
+    uint64_t       count;
+    struct pollfd  pfd = { ngx_http_lua_ffi_event_fd(tq), POLLIN, 0 };
+
+    while (drain(tq) == 0) {
+        if (poll(&pfd, 1, -1) == 1 && read(pfd.fd, &count, 8) != 8) {
+            break;
+        }
+    }
+
+    return NULL;
+}
+
+
+int
+libffi_init(char *cfg, void *tq)
+{
+    return start_thread(run_loop, tq);
+}

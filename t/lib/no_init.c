@@ -1,0 +1,4 @@
+/* No library of ours: it has no libffi_init(). */
+
+
+int  no_init;

@@ -1,0 +1,50 @@
+"""A thousand times load, call and unload, and what has grown after it."""
+
+import pytest
+from harness import target
+from harness.wait import wait_for
+
+CYCLES = 1000
+
+MAY_GROW_KIB = 4096
+
+KINDS = {
+    "unpinned": 'ngx.load_ffi("echo", nil, {unpin = true})',
+    "fresh": 'ngx.load_ffi("echo?")',
+    "each with its cfg": 'ngx.load_ffi("echo", "cfg " .. i)',
+    "with fini": 'ngx.load_ffi("fini", nil, {unpin = true})',
+    "failing": 'ngx.load_ffi("fail_init", "no")',
+}
+
+
+def run_cycles(server, load, prelude=""):
+    """Runs some to warm up, then the thousand, and sees that nothing grew."""
+    nginx = server(
+        prelude=prelude,
+        lua=f"""
+            for i = 1, tonumber(ngx.var.arg_n) do
+                local rt = {load}
+                if rt then
+                    assert(rt:echo("x"))
+                    assert(rt:__unload(10))
+                end
+            end
+            collectgarbage()
+        """,
+    )
+    nginx.values(f"/?n={CYCLES // 10}")
+    before = nginx.usage()
+    nginx.values(f"/?n={CYCLES}")
+    wait_for(lambda: nginx.usage().threads == before.threads)
+    wait_for(lambda: nginx.usage().files == before.files)
+    if not target.ASAN:  # which keeps freed memory for a while
+        assert nginx.usage().resident_kib < before.resident_kib + MAY_GROW_KIB
+
+
+def test_cycles_leave_nothing_behind(server, lang):
+    run_cycles(server, 'load_app("echo")', prelude=lang.prelude)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_cycles_leave_nothing_behind_when(server, kind):
+    run_cycles(server, KINDS[kind])

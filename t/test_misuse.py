@@ -1,0 +1,44 @@
+"""Libraries that break the contract: refused, logged, and nobody is harmed."""
+
+
+def test_second_answer_is_refused(server):
+    nginx = server(lua='return ngx.load_ffi("twice"):at_once()')
+    for _ in range(50):
+        assert nginx.values() == [True, "first"]
+    nginx.log.wait(r"\[error\].*ffi: .*response refused: .*each task is responded to once")
+
+
+def test_answer_to_an_earlier_task_is_refused(server):
+    nginx = server(lua='return ngx.load_ffi("twice"):later()')
+    for _ in range(50):
+        assert nginx.values() == [True, "first"]
+    nginx.log.wait(r"\[error\].*response refused")
+
+
+def test_stale_answers_never_reach_concurrent_callers(server):
+    nginx = server(
+        lua="""
+            local rt = ngx.load_ffi("twice")
+            local threads, wrong = {}, 0
+            for i = 1, 2000 do
+                threads[i] = ngx.thread.spawn(rt.later, rt)
+            end
+            for i = 1, 2000 do
+                local _, _, res = ngx.thread.wait(threads[i])
+                wrong = wrong + (res == "first" and 0 or 1)
+            end
+            return wrong
+        """
+    )
+    assert nginx.values() == [0]
+
+
+def test_forged_handles_are_refused(server):
+    nginx = server(lua='return ngx.load_ffi("forge"):it()')
+    assert nginx.values() == [True, "alive"]
+    nginx.log.wait(r"\[error\].*response refused")
+
+
+def test_task_is_no_queue_and_queue_is_no_task(server):
+    nginx = server(lua='return ngx.load_ffi("forge"):mix_up()')
+    assert nginx.values() == [True, "alive"]
