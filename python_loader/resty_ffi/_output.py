@@ -53,27 +53,27 @@ class _Line:
     """The line that a thread has begun and not ended."""
 
     def __init__(self, level: int) -> None:
-        self.text = ""
         self._level = level
+        self._text = ""
         self._modules: Modules | None = None
 
     def add(self, text: str) -> None:
-        self._modules = current()
-        whole, newline, rest = (self.text + text).rpartition("\n")
-        self.text = rest
+        modules = current()
+        whole, newline, self._text = (self._text + text).rpartition("\n")
+        self._modules = modules if self._text else None
         if newline:
-            self._write(whole)
-        elif len(rest) > _LINE_MAX:
+            self._write(whole, modules)
+        elif len(self._text) > _LINE_MAX:
             self.end()
 
     def end(self) -> None:
-        if self.text:
-            text, self.text = self.text, ""
-            self._write(text)
+        text, self._text = self._text, ""
+        modules, self._modules = self._modules, None
+        if text:
+            self._write(text, modules)
 
-    def _write(self, text: str) -> None:
-        level = self._level if _thread.level is None else _thread.level
-        write(level, text, self._modules)
+    def _write(self, text: str, modules: Modules | None) -> None:
+        write(self._level if _thread.level is None else _thread.level, text, modules)
 
     # The thread is gone.
     __del__ = end

@@ -7,6 +7,7 @@ serves, so that what the one made (an SQLite connection, say) the other may use.
 from __future__ import annotations
 
 import gc
+import subprocess
 import threading
 
 import _resty_ffi
@@ -39,7 +40,10 @@ class Runtime:
 
     def load(self) -> bytes | None:
         """Waits until the entry function has returned. None, or what failed."""
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            return str(error).encode()
         self._loaded.wait()
         return self._failure
 
@@ -51,7 +55,8 @@ class Runtime:
 
     def close(self) -> None:
         """Waits for the thread, which the end of the queue ends."""
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
         _loggers.drop(self._modules)
         self._modules.drop()
 
@@ -82,6 +87,9 @@ class Runtime:
 
 def install() -> None:
     """Prepares the interpreter. Once per process, on its main thread."""
+    # Only fork() has the loader unblock signals for the child (interpreter.c).
+    for name in ("_USE_POSIX_SPAWN", "_USE_VFORK"):
+        setattr(subprocess, name, False)
     _output.install()
     _imports.install()
     _loggers.install()

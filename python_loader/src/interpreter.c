@@ -9,6 +9,7 @@
 #include <dlfcn.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -69,6 +70,20 @@ make_libpython_global(void)
     if (dladdr((void *) (uintptr_t) Py_InitializeFromConfig, &info) != 0) {
         (void) dlopen(info.dli_fname, RTLD_NOW|RTLD_GLOBAL|RTLD_NOLOAD);
     }
+}
+
+
+/*
+ * A child process starts with the mask of the thread that forked it: with all
+ * of nginx's signals blocked it could not be told to terminate.
+ */
+static void
+unblock_signals(void)
+{
+    sigset_t  set;
+
+    sigemptyset(&set);
+    (void) pthread_sigmask(SIG_SETMASK, &set, NULL);
 }
 
 
@@ -137,6 +152,7 @@ start(const char *library, const char *executable)
     PyStatus  status;
 
     make_libpython_global();
+    (void) pthread_atfork(NULL, NULL, unblock_signals);
 
     if (bridge_register() != 0) {
         snprintf(failure, FAILURE_MAX, "no memory for Python");
