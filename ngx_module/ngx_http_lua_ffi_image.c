@@ -207,7 +207,8 @@ ngx_http_lua_ffi_image_copy(ngx_http_lua_ffi_location_t *location,
         goto failed;
     }
 
-    to = memfd_create("ffi", MFD_CLOEXEC);
+    /* the name is what /proc/PID/maps and a debugger show */
+    to = memfd_create(strrchr(location->path, '/') + 1, MFD_CLOEXEC);
     if (to == -1) {
         goto failed;
     }

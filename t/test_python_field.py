@@ -55,8 +55,8 @@ def test_configurations_are_independent(field):
 
 
 def test_unload_ends_its_thread(field):
-    field.answer("field,init,")
-    field.unload("field,init,")
+    field.answer("field,init,text")
+    field.unload("field,init,text")
     field.nginx.log.wait("the end of the queue")
 
 

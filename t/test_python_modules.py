@@ -123,7 +123,8 @@ def test_extension_module_of_the_application_is_shared(python):
         """
         import package._bisect
         from . import _bisect
-        def handle(request): return repr([_bisect is package._bisect, _bisect.__file__, id(_bisect)])
+        def handle(request):
+            return repr([_bisect is package._bisect, _bisect.__file__, id(_bisect)])
         """,
     )
     copy = shutil.copy(_bisect.__file__, python.folder / "package")

@@ -76,11 +76,11 @@ def test_line_that_never_ends_is_not_kept(python):
 
 
 def test_output_is_that_of_the_runtime_whose_code_runs(python):
-    python.write_app("app.py", "import helper\ndef handle(request): helper.say(request)")
     python.write("helper.py", "import logging\ndef say(text): logging.error('%s', text)")
-    for runtime in "first", "second":
-        python.call(f"app,init,{runtime}", "hello")
-        python.nginx.log.wait(f'runtime "ffi_python3 app,init,{runtime}": .*hello')
+    for app in "first", "second":
+        python.write_app(f"{app}.py", "import helper\ndef handle(request): helper.say(request)")
+        python.call(f"{app},init", "hello")
+        python.nginx.log.wait(f'runtime "ffi_python3 {app},init": .*hello')
 
 
 def test_thread_of_shared_code_writes_for_the_runtime_that_started_it(python):

@@ -120,10 +120,10 @@ def test_old_threads_still_import_after_the_unload(python):
         import socket, threading
         from package import state
         def linger():
-            gate = socket.socket(socket.AF_UNIX)
-            gate.connect("gate")
-            gate.sendall(b"linger\\n")
-            gate.recv(1)
+            with socket.socket(socket.AF_UNIX) as gate:
+                gate.connect("gate")
+                gate.sendall(b"linger\\n")
+                gate.recv(1)
             from package import late
             print("imported", late.state is state)
         threading.Thread(target=linger).start()

@@ -155,15 +155,16 @@ local function load_ffi(lib, cfg, opts)
 end
 
 
+-- Tail-called by the methods: its level 2 is their caller.
 local function call(rt, method, req, opts)
     if req ~= nil and type(req) ~= "string" then
-        error("request must be a string or nil, got " .. type(req), 3)
+        error("request must be a string or nil, got " .. type(req), 2)
     end
 
     local timeout
     if opts ~= nil then
-        timeout = check_seconds(check_opts(opts, 3).timeout,
-                                "opts.timeout", 3)
+        timeout = check_seconds(check_opts(opts, 2).timeout,
+                                "opts.timeout", 2)
     end
 
     local ticket, err = post(rt, method, req, timeout)
@@ -184,8 +185,7 @@ local function new_method(name)
                   .. "with a colon", 2)
         end
 
-        local ok, res, err = call(self, name, req, opts)
-        return ok, res, err
+        return call(self, name, req, opts)
     end
 end
 
@@ -247,8 +247,7 @@ end
 
 
 function runtime.__call(self, req, opts)
-    local ok, res, err = call(self, "", req, opts)
-    return ok, res, err
+    return call(self, "", req, opts)
 end
 
 

@@ -84,13 +84,12 @@ def import_in_code_that_is_executed():
 
 
 def import_of_a_missing_module():
-    try:
+    def import_it():
         import features.missing  # noqa: F401
-    except ModuleNotFoundError as error:
-        assert error.name == "features.missing", error.name
-        assert str(error) == "No module named 'features.missing'", error
-    else:
-        raise AssertionError
+
+    error = check.raised(ModuleNotFoundError, import_it)
+    assert error.name == "features.missing"
+    assert str(error) == "No module named 'features.missing'"
 
 
 def import_function():

