@@ -143,7 +143,8 @@ def test_module_with_a_syntax_error_is_a_failed_load(python):
     python.write("app.py", "def init(cfg, tq):\n    return (")
     loaded, why = python.load("app,init")
     assert not loaded
-    assert why.startswith("SyntaxError: '(' was never closed (app.py, line 2)")
+    assert why.startswith("SyntaxError: ")
+    assert why.endswith("(app.py, line 2)")
 
 
 def test_traceback_of_a_failed_load_is_in_the_log(python):

@@ -54,7 +54,7 @@ _extensions: dict[str, ModuleType] = {}
 
 _extensions_lock = threading.RLock()
 
-# As long as imports.install() has not replaced it.
+# Taken before _imports.install() replaces it.
 _import_module = importlib.import_module
 
 
@@ -90,7 +90,7 @@ class Modules:
         self._is_dropped = True
         for name in list(sys.modules):
             modules = owner(name)
-            if modules is not None and modules._is_dropped:
+            if modules is not None and modules._is_dropped and name in sys.modules:
                 modules._dropped[name] = sys.modules.pop(name)
 
     def translate(self, name: str) -> str:
@@ -120,7 +120,7 @@ class Modules:
         again: for reload(), which has the code run once more.
         """
         if name in self._dropped and not again:
-            return self._dropped[name].__spec__
+            return getattr(self._dropped[name], "__spec__", None)
 
         plain = self.clean(name)
         if path is None:
@@ -128,6 +128,7 @@ class Modules:
         return self._own(name, plain, _search(name, path))
 
     def _own(self, name: str, plain: str, found: ModuleSpec | None) -> ModuleSpec | None:
+        """What was found, as it is to be loaded under the private name."""
         if found is None:
             return None
 
