@@ -85,6 +85,15 @@ class Runtime:
             raise LoadError(f"{self._entry.module}.{self._entry.function} returned {result!r}")
 
 
+def _join(thread: threading.Thread) -> None:
+    thread.join()
+    # join() has made an object of this thread, which is not one of Python's:
+    # before 3.13 that would stay for ever.
+    dummy = threading.current_thread()
+    if isinstance(dummy, threading._DummyThread):
+        dummy._delete()  # type: ignore[attr-defined]
+
+
 def install() -> None:
     """Prepares the interpreter. Once per process, on its main thread."""
     # Only fork() has the loader unblock signals for the child (interpreter.c).
