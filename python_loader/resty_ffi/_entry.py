@@ -6,6 +6,9 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+_SHOWN = 200
+"""Bytes of a configuration that an error repeats."""
+
 
 class Entry(NamedTuple):
     """<module>[?],<function>[,<cfg>] taken apart."""
@@ -42,7 +45,7 @@ def parse(text: bytes | None, address: int) -> Entry:
 
     path, function = map(os.fsdecode, parts[:2])
     fresh = path.endswith("?")
-    folder, slash, module = path.rstrip("?").rpartition("/")
+    folder, slash, module = (path[:-1] if fresh else path).rpartition("/")
 
     # A relative name would have no package to be relative to.
     if not all(module.split(".")):
@@ -58,4 +61,5 @@ def parse(text: bytes | None, address: int) -> Entry:
 
 
 def _quoted(text: bytes) -> str:
-    return f'"{os.fsdecode(text)}"'
+    shown = os.fsdecode(text[:_SHOWN])
+    return f'"{shown}..."' if len(text) > _SHOWN else f'"{shown}"'

@@ -62,7 +62,7 @@ def _private_import(
         name = _translate(name, globals)
     try:
         return _import(name, globals, locals, fromlist, level)
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         _clean(error)
         raise
 
@@ -70,7 +70,7 @@ def _private_import(
 def _private_import_module(name: str, package: str | None = None) -> ModuleType:
     try:
         return _import_module(*_translate_call(name, package))
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         _clean(error)
         raise
 
@@ -78,7 +78,7 @@ def _private_import_module(name: str, package: str | None = None) -> ModuleType:
 def _private_find_spec(name: str, package: str | None = None) -> ModuleSpec | None:
     try:
         return _find_spec(*_translate_call(name, package))
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         _clean(error)
         raise
 
@@ -90,14 +90,15 @@ def _inheriting_start(self: threading.Thread) -> None:
 
 
 def _translate(name: str, globals: Mapping[str, Any] | None = None) -> str:
-    modules = globals.get(MARK) if globals else None
+    modules: Modules | None = globals.get(MARK) if globals else None
     if modules is None:
         # Shared code that imports what is shared: nearly always.
         top = name.partition(".")[0]
         if top in sys.modules and top not in private_names:
             return name
         modules = current()
-    return name if modules is None else modules.translate(name)
+        return name if modules is None else modules.translate_for_shared(name)
+    return modules.translate(name)
 
 
 def _translate_call(name: str, package: str | None) -> tuple[str, str | None]:
@@ -106,7 +107,7 @@ def _translate_call(name: str, package: str | None) -> tuple[str, str | None]:
     return name, package and _translate(package)
 
 
-def _clean(error: ModuleNotFoundError) -> None:
+def _clean(error: ImportError) -> None:
     """Programs compare the name with that of the module they asked for."""
     modules = owner(error.name or "")
     if modules is not None:

@@ -44,7 +44,8 @@ _SITES = ("/site-packages/", "/dist-packages/")
 
 _numbers = itertools.count(1)
 
-_tables: WeakValueDictionary[int, Modules] = WeakValueDictionary()
+_owners: WeakValueDictionary[str, Modules] = WeakValueDictionary()
+"""By private top-level name."""
 
 private_names: set[str] = set()
 """Top-level names that are private in some runtime, past ones included."""
@@ -71,9 +72,9 @@ class Modules:
         self._folder = folder
         self._number = next(_numbers)
         self._names = {name: name for name in ("__main__", "resty_ffi")}
+        self._known: dict[str, str] = {}
         self._is_dropped = False
         self._dropped: dict[str, ModuleType] = {}
-        _tables[self._number] = self
 
     def load(self) -> ModuleType:
         """The entry's module. Raises what importing it raises."""
@@ -81,8 +82,8 @@ class Modules:
             importlib.invalidate_caches()
         return _import_module(self.translate(self.entry))
 
-    def drop(self) -> None:
-        """Takes the modules out of sys.modules.
+    def drop(self) -> bool:
+        """Takes the modules out of sys.modules. Whether there were any.
 
         They are not cleared, as threads may still run their code, and even
         import more of them: what that leaves behind goes with the next drop.
@@ -92,16 +93,31 @@ class Modules:
             modules = owner(name)
             if modules is not None and modules._is_dropped and name in sys.modules:
                 modules._dropped[name] = sys.modules.pop(name)
+        return bool(self._dropped)
 
     def translate(self, name: str) -> str:
         """The name in sys.modules of what this runtime calls by that name."""
         top, dot, rest = name.partition(".")
         return (self._names.get(top) or self._decide(top)) + dot + rest
 
+    def translate_for_shared(self, name: str) -> str:
+        """As translate(), for a shared module's code: what all runtimes share
+        goes first, since they share what that code binds the name to."""
+        top = name.partition(".")[0]
+        if self.translate(top) == top or top in sys.modules:
+            return name
+        found = _search(top, None)
+        if found is not None and not self._is_private(top, found):
+            return name
+        return self.translate(name)
+
     def known(self, name: str) -> str:
         """As translate(), for a name that need not be a module's."""
         top, dot, rest = name.partition(".")
-        return self._names.get(top, top) + dot + rest
+        private = self._names.get(top) or self._known.get(top)
+        if private is None:
+            private = self._known[top] = self._decide(top)
+        return private + dot + rest
 
     def clean(self, text: str) -> str:
         """Text for people, who know "app" and not "app@7"."""
@@ -158,6 +174,7 @@ class Modules:
         if self._is_private(top, found) or self._is_in_folder(found):
             private = f"{top}@{self._number}"
             private_names.add(top)
+            _owners[private] = self
         return self._names.setdefault(top, private)
 
     def _is_private(self, name: str, found: ModuleSpec) -> bool:
@@ -172,13 +189,26 @@ class Modules:
         return (
             not all(map(_is_shared_path, paths))
             or self._is_in_folder(found)
-            or f"{self.entry}.".startswith(f"{self.clean(name)}.")
+            or self._is_entry(self.clean(name), paths)
             or _is_in_private_package(name)
         )
 
+    def _is_entry(self, name: str, paths: Iterable[str]) -> bool:
+        """Whether it is the entry or a package that this is in: private even
+        when it is installed, but for the standard library, of which a second
+        copy does harm."""
+        is_above = f"{self.entry}.".startswith(f"{name}.")
+        return is_above and not any(map(_is_stdlib_path, paths))
+
     def _is_in_folder(self, found: ModuleSpec) -> bool:
-        folder = self._folder
-        return folder is not None and (found.origin or "").startswith(f"{folder}/")
+        """Whether it is right in the folder, below which there may be an
+        environment with packages that are shared."""
+        if self._folder is None or not found.origin:
+            return False
+        path = Path(found.origin)
+        if found.submodule_search_locations is not None:
+            path = path.parent
+        return path.parent == Path(self._folder)
 
     def _search(self, top: str) -> ModuleSpec | None:
         return _search(top, None, [self._folder] if self._folder else [])
@@ -240,8 +270,7 @@ class Finder:
 
 def owner(name: str) -> Modules | None:
     """Whose a name in sys.modules is; None for a shared module's."""
-    _, at, number = name.partition(".")[0].rpartition("@")
-    return _tables.get(int(number)) if at and number.isdigit() else None
+    return _owners.get(name.partition(".")[0])
 
 
 def _search(name: str, path: Sequence[str] | None, first: Iterable[str] = ()) -> ModuleSpec | None:
@@ -264,8 +293,23 @@ def _is_namespace(found: ModuleSpec) -> bool:
 
 def _is_shared_path(path: str) -> bool:
     """Of the standard library or of an installed package."""
-    path += "/"
-    return path.startswith(_STDLIB) or any(site in path for site in _SITES)
+    return _is_stdlib_path(path) or _is_installed(path)
+
+
+def _is_stdlib_path(path: str) -> bool:
+    return path.startswith(_STDLIB) and not _is_in_site(path)
+
+
+def _is_installed(path: str) -> bool:
+    if _is_in_site(path):
+        return True
+    # pip install --target, to a folder in sys.path
+    folders = [folder for folder in Path(path).parents if str(folder) in sys.path]
+    return any(next(folder.glob("*.dist-info"), None) for folder in folders)
+
+
+def _is_in_site(path: str) -> bool:
+    return any(site in f"{path}/" for site in _SITES)
 
 
 def _is_in_private_package(name: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import subprocess
 import threading
+import typing
 
 import _resty_ffi
 
@@ -53,12 +54,13 @@ class Runtime:
             raise RuntimeError("a runtime is served by one handler, set while it is loaded")
         self._handler = handler
 
-    def close(self) -> None:
-        """Waits for the thread, which the end of the queue ends."""
-        if self._thread.is_alive():
-            self._thread.join()
+    def close(self) -> bool:
+        """Waits for the thread, which the end of the queue ends. Whether there
+        were modules to forget."""
+        if self._thread.ident is not None:
+            _join(self._thread)
         _loggers.drop(self._modules)
-        self._modules.drop()
+        return self._modules.drop()
 
     def _run(self) -> None:
         try:
@@ -81,6 +83,11 @@ class Runtime:
             raise LoadError(f"{self._entry.module} has no function {self._entry.function}")
 
         result = function(self._entry.cfg, self.tq)
+        if callable(result):
+            raise LoadError(
+                f"{self._entry.module}.{self._entry.function} returned a function: what serve() "
+                "returns is to be called, serve(handler)(cfg, tq)"
+            )
         if result is not None and result != 0:
             raise LoadError(f"{self._entry.module}.{self._entry.function} returned {result!r}")
 
@@ -123,9 +130,12 @@ def load(tq: int, cfg: bytes | None, address: int) -> bytes | None:
 
 def unload(tq: int) -> None:
     """Waits for the runtime's thread, then forgets its modules."""
-    _runtimes.pop(tq).close()
-    # Modules and their functions refer to each other.
-    gc.collect()
+    if _runtimes.pop(tq).close():
+        # They keep classes that generic types were made of.
+        for clean_up in getattr(typing, "_cleanups", ()):
+            clean_up()
+        # Modules and their functions refer to each other.
+        gc.collect()
 
 
 def find(tq: int) -> Runtime:

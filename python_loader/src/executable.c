@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 
@@ -85,6 +86,16 @@ beside_libpython(char *path)
 }
 
 
+static bool
+is_program(const char *path)
+{
+    struct stat  st;
+
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode)
+           && access(path, X_OK) == 0;
+}
+
+
 int
 executable_find(const char *library, char *path, char *why, size_t why_size)
 {
@@ -94,7 +105,7 @@ executable_find(const char *library, char *path, char *why, size_t why_size)
 
     if (wanted != NULL && wanted[0] != '\0') {
         if (wanted[0] == '/' && strlen(wanted) < EXECUTABLE_MAX
-            && access(wanted, X_OK) == 0)
+            && is_program(wanted))
         {
             strcpy(path, wanted);
             return 0;

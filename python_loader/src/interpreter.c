@@ -37,7 +37,8 @@ static char             failure[FAILURE_MAX];
  * An isolated interpreter does not look at PYTHONPATH.
  *
  * The package comes from beside the loader when it is installed, as another
- * environment's copy may be of another version; else from the search path.
+ * environment's copy may be of another version; else from the search path.  In
+ * the first case nothing in PYTHONPATH can get in its way.
  */
 static const char  bootstrap[] =
     "import importlib.machinery\n"
@@ -46,18 +47,23 @@ static const char  bootstrap[] =
     "import sys\n"
     "\n"
     "folders = filter(None, os.environ.get('PYTHONPATH', '').split(':'))\n"
-    "sys.path[:0] = map(os.path.abspath, folders)\n"
+    "folders = [*map(os.path.abspath, folders)]\n"
+    "spec = None\n"
     "\n"
     "package = os.path.dirname(os.path.dirname(library))\n"
     "if os.path.basename(package) == 'resty_ffi':\n"
     "    spec = importlib.machinery.PathFinder.find_spec(\n"
     "        'resty_ffi', [os.path.dirname(package)])\n"
-    "    if spec is not None and spec.loader is not None:\n"
-    "        module = importlib.util.module_from_spec(spec)\n"
-    "        sys.modules['resty_ffi'] = module\n"
-    "        spec.loader.exec_module(module)\n"
+    "if spec is not None and spec.loader is not None:\n"
+    "    module = importlib.util.module_from_spec(spec)\n"
+    "    sys.modules['resty_ffi'] = module\n"
+    "    spec.loader.exec_module(module)\n"
+    "    import resty_ffi._runtime\n"
+    "    sys.path[:0] = folders\n"
+    "else:\n"
+    "    sys.path[:0] = folders\n"
+    "    import resty_ffi._runtime\n"
     "\n"
-    "import resty_ffi._runtime\n"
     "resty_ffi._runtime.install()\n";
 
 
@@ -74,13 +80,25 @@ make_libpython_global(void)
 
 
 /*
- * A child process starts with the mask of the thread that forked it: with all
- * of nginx's signals blocked it could not be told to terminate.
+ * In a child process, before anything else runs there.  It has the mask of the
+ * thread that forked it, with all of nginx's signals blocked, and nginx's
+ * handlers, which set flags that nobody looks at: neither TERM nor INT would
+ * end it.
  */
 static void
-unblock_signals(void)
+give_signals_back(void)
 {
-    sigset_t  set;
+    int               number;
+    sigset_t          set;
+    struct sigaction  action;
+
+    for (number = 1; number < NSIG; number++) {
+        if (sigaction(number, NULL, &action) == 0
+            && action.sa_handler != SIG_IGN)
+        {
+            (void) signal(number, SIG_DFL);
+        }
+    }
 
     sigemptyset(&set);
     (void) pthread_sigmask(SIG_SETMASK, &set, NULL);
@@ -152,7 +170,7 @@ start(const char *library, const char *executable)
     PyStatus  status;
 
     make_libpython_global();
-    (void) pthread_atfork(NULL, NULL, unblock_signals);
+    (void) pthread_atfork(NULL, NULL, give_signals_back);
 
     if (bridge_register() != 0) {
         snprintf(failure, FAILURE_MAX, "no memory for Python");
@@ -227,9 +245,15 @@ interpreter_start(const char *library)
 
     pthread_mutex_lock(&lock);
 
-    /* A private copy of this library finds that the first one started it. */
-    if (!attempted && !Py_IsInitialized()
-        && executable_find(library, executable, failure, FAILURE_MAX) == 0)
+    if (attempted) {
+        /* One start per process, whatever came of it. */
+
+    } else if (Py_IsInitialized()) {
+        snprintf(failure, FAILURE_MAX, "another library has started Python in "
+                 "this worker already");
+
+    } else if (executable_find(library, executable, failure, FAILURE_MAX)
+               == 0)
     {
         start_owner(library, executable);
     }

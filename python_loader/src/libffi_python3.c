@@ -10,10 +10,15 @@
 
 #include <ngx_http_lua_ffi.h>
 
+#include <dlfcn.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 
 #define LIBRARY_API  __attribute__((visibility("default")))
+
+#define LIBRARY_FILE  "libffi_python3.so"
 
 #define ERROR_MAX    512
 
@@ -83,12 +88,48 @@ load(char *cfg, void *tq)
 }
 
 
+/*
+ * nginx may open private copies of this library, at the same time even, but a
+ * process has one interpreter: they all hand over to the image of the file
+ * itself.  A function of that image, or NULL when this is all there is.
+ */
+static void *
+original(void *tq, const char *function)
+{
+    char         path[PATH_MAX];
+    void        *handle;
+    const char  *library, *slash;
+
+    library = ngx_http_lua_ffi_library_path(tq);
+    slash = library != NULL ? strrchr(library, '/') : NULL;
+
+    if (slash == NULL
+        || snprintf(path, sizeof(path), "%.*s/" LIBRARY_FILE,
+                    (int) (slash - library), library) >= (int) sizeof(path))
+    {
+        return NULL;
+    }
+
+    /* Never closed: it is not unmapped anyway. */
+    handle = dlopen(path, RTLD_NOW);
+
+    return handle != NULL ? dlsym(handle, function) : NULL;
+}
+
+
 LIBRARY_API int
 libffi_init(char *cfg, void *tq)
 {
     int               rc;
+    int             (*init)(char *, void *);
     const char       *failure, *library;
     PyGILState_STATE  gil;
+
+    *(void **) &init = original(tq, "libffi_init");
+
+    if (init != NULL && init != libffi_init) {
+        return init(cfg, tq);
+    }
 
     library = ngx_http_lua_ffi_library_path(tq);
 
@@ -110,8 +151,16 @@ LIBRARY_API void
 libffi_fini(void *tq)
 {
     char              text[ERROR_MAX];
+    void            (*fini)(void *);
     PyObject         *result;
     PyGILState_STATE  gil;
+
+    *(void **) &fini = original(tq, "libffi_fini");
+
+    if (fini != NULL && fini != libffi_fini) {
+        fini(tq);
+        return;
+    }
 
     gil = PyGILState_Ensure();
 
