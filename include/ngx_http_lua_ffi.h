@@ -20,7 +20,11 @@
  *
  * Signals.  Threads that a library starts from libffi_init() inherit a mask
  * with every signal but SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGABRT blocked;
- * nginx's signals belong to nginx.
+ * nginx's signals belong to nginx.  A child process inherits the mask: who
+ * starts one must give it an empty mask, or it cannot be told to terminate.
+ *
+ * None of the functions may be called from a signal handler, nor in a forked
+ * child, nor are they cancellation points to rely on.
  */
 
 #ifndef NGX_HTTP_LUA_FFI_H_INCLUDED
@@ -58,8 +62,8 @@ extern "C" {
 
 /*
  * Required.  Starts one runtime: called on a thread of its own that ends
- * after the call, once per runtime, never twice at the same time for the same
- * library.  It may block; nginx goes on serving.
+ * after the call, once per runtime, never twice at the same time for a library
+ * that is loaded under one name.  It may block; nginx goes on serving.
  *
  * cfg   the configuration, NUL-terminated, or NULL when there is none;
  *       borrowed, valid during the call
@@ -74,7 +78,7 @@ int libffi_init(char *cfg, void *tq);
  * Optional.  Called on a thread of its own after the runtime was unloaded,
  * when every call was answered and every poller got its end of queue.
  * Returns when the threads that the runtime started are gone: what comes next
- * may be dlclose().
+ * may be dlclose().  Not called after a failed libffi_init().
  */
 void libffi_fini(void *tq);
 
@@ -92,8 +96,11 @@ void *ngx_http_lua_ffi_task_poll(void *tq);
  * Takes up to max tasks at once, waiting at most timeout_ms milliseconds for
  * the first one (0 does not wait, a negative timeout waits for ever).
  *
- * Returns the number of tasks stored in tasks[], 0 when the time ran out, or
- * -1 at the end of the queue (as NULL above).
+ * Returns the number of tasks stored in tasks[] (64 at most), 0 when the time
+ * ran out or max is less than 1, or -1 at the end of the queue (as NULL above).
+ *
+ * A runtime that has calls to answer while every thread that ever polled it
+ * has ended, for a few tenths of a second, is taken for dead and unloaded.
  */
 int ngx_http_lua_ffi_task_poll_many(void *tq, void **tasks, int max,
     int timeout_ms);
@@ -115,8 +122,8 @@ int ngx_http_lua_ffi_event_fd(void *tq);
 
 /*
  * The request of a polled task: borrowed, valid until the task is responded
- * to, with a NUL beyond its last byte.  NULL is a nil request.  *len (may be
- * NULL) gets its length in bytes.
+ * to, with a NUL beyond its last byte.  NULL is a nil request, or a handle that
+ * is not a polled task.  *len (may be NULL) gets its length in bytes.
  */
 char *ngx_http_lua_ffi_get_req(void *task, int *len);
 
@@ -132,7 +139,8 @@ const char *ngx_http_lua_ffi_get_method(void *task, size_t *len);
 
 /*
  * 1 when nobody waits for the response any more (timeout, client gone,
- * coroutine killed), else 0.  The task must be responded to all the same.
+ * coroutine killed) or the handle is not a polled task, else 0.  The task must
+ * be responded to all the same.
  */
 int ngx_http_lua_ffi_is_abandoned(void *task);
 
@@ -171,7 +179,7 @@ int ngx_http_lua_ffi_respond_take(void *task, int rc, void *rsp, size_t len);
  * As respond_take, in the older form: rsp_len 0 means that rsp is a
  * NUL-terminated string.  An empty response made with malloc(0) would
  * therefore be read beyond its end: use the two functions above instead.
- * A negative rsp_len is an error to the caller.
+ * A negative rsp_len is an error to the caller; rsp NULL is nil whatever rsp_len.
  */
 void ngx_http_lua_ffi_respond(void *task, int rc, char *rsp, int rsp_len);
 

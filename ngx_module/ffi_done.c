@@ -33,18 +33,6 @@ ffi_done_open(void)
 }
 
 
-void
-ffi_done_close(void)
-{
-    int  fd;
-
-    fd = atomic_exchange(&ffi_done.fd, -1);
-    if (fd != -1) {
-        (void) close(fd);
-    }
-}
-
-
 /* any thread */
 void
 ffi_done_kick(void)

@@ -15,15 +15,10 @@
 
 /*
  * Event loop, once before any thread pushes.  Returns the eventfd, or -1 with
- * errno set.
+ * errno set.  It stays open as long as the process: guest threads outlive the
+ * loop.
  */
 int ffi_done_open(void);
-
-/*
- * Event loop.  The descriptor is closed; pushes go on to be accepted, so that
- * a guest thread that outlives the loop does no harm.
- */
-void ffi_done_close(void);
 
 /* Any thread.  The task must be DONE, and is the event loop's from here on. */
 void ffi_done_push(ffi_task_t *task);

@@ -13,6 +13,7 @@
 /* A file as mapped; every offset in it is checked before it is followed. */
 typedef struct {
     const char        *file;
+    const char        *origin;
     const char        *data;
     size_t             size;
 
@@ -45,11 +46,46 @@ static int ffi_elf_expand(const ffi_elf_t *elf, const char *dir, size_t len,
     const char *name, char path[PATH_MAX]);
 
 
+int
+ffi_elf_truncated(const char *file)
+{
+    int                truncated;
+    size_t             i;
+    ffi_elf_t          elf = { .file = file };
+    const Elf64_Phdr  *ph;
+
+    if (ffi_elf_map(&elf) != 0) {
+        return 0;
+    }
+
+    truncated = 0;
+
+    if (ffi_elf_headers(&elf) != 0) {
+        elf.nheaders = 0;
+    }
+
+    for (i = 0; i < elf.nheaders; i++) {
+        ph = &elf.headers[i];
+
+        if (ph->p_type == PT_LOAD
+            && ffi_elf_at(&elf, ph->p_offset, ph->p_filesz) == NULL)
+        {
+            truncated = 1;
+        }
+    }
+
+    (void) munmap((void *) elf.data, elf.size);
+
+    return truncated;
+}
+
+
 void
-ffi_elf_origin_needed(const char *file,
+ffi_elf_origin_needed(const char *file, const char *origin,
     void (*found)(const char *path, void *data), void *data)
 {
-    ffi_elf_t    elf = { .file = file, .found = found, .found_data = data };
+    ffi_elf_t    elf = { .file = file, .origin = origin, .found = found,
+                         .found_data = data };
     const char  *run_path;
 
     if (ffi_elf_map(&elf) != 0) {
@@ -292,15 +328,15 @@ ffi_elf_expand(const ffi_elf_t *elf, const char *dir, size_t len,
         }
     }
 
-    slash = strrchr(elf->file, '/');
+    slash = strrchr(elf->origin, '/');
 
     if (skip == 0 || skip > len || slash == NULL) {
         return -1;
     }
 
-    origin = (int) (slash - elf->file);
+    origin = (int) (slash - elf->origin);
 
-    n = snprintf(path, PATH_MAX, "%.*s%.*s/%s", origin, elf->file,
+    n = snprintf(path, PATH_MAX, "%.*s%.*s/%s", origin, elf->origin,
                  (int) (len - skip), dir + skip, name);
 
     return n > 0 && n < PATH_MAX ? 0 : -1;

@@ -8,14 +8,22 @@
 
 
 /*
- * Calls found() for each library that the 64-bit ELF file needs and that is
- * in a folder of its run path given relative to $ORIGIN.  The path is
- * borrowed.  What is no such file needs nothing; whether it can be loaded is
- * the dynamic linker's to say.
+ * Whether the file is a 64-bit ELF file without all that it says it has.  The
+ * dynamic linker maps such a one as if nothing were missing, and dies of
+ * SIGBUS; it tells every other kind of bad file itself.
  *
- * Any thread; reads the file.
+ * Any thread; reads the file, which must not shrink meanwhile.
  */
-void ffi_elf_origin_needed(const char *file,
+int ffi_elf_truncated(const char *file);
+
+/*
+ * Calls found() for each library that the file needs and that is in a folder
+ * of its run path given relative to $ORIGIN: that of the path origin.  The
+ * path given to found() is borrowed.
+ *
+ * Any thread; reads the file, which must not shrink meanwhile.
+ */
+void ffi_elf_origin_needed(const char *file, const char *origin,
     void (*found)(const char *path, void *data), void *data);
 
 

@@ -57,6 +57,7 @@ static ffi_queue_t  *ffi_retired;
 
 
 static ffi_queue_t *ffi_queue_reuse(void);
+static void ffi_queue_drop(ffi_queue_t *queue);
 static ffi_task_t *ffi_queue_pop(ffi_queue_t *queue);
 static int ffi_queue_take(ffi_queue_t *queue, ffi_task_t **tasks, int max);
 static int ffi_queue_has_work(void *data);
@@ -121,6 +122,7 @@ ffi_queue_create(void *data, const char *name, size_t len)
         }
 
         pthread_mutex_init(&queue->lock, NULL);
+        atomic_store(&queue->fd, -1);
     }
 
     if (len >= FFI_QUEUE_NAME_MAX) {
@@ -130,11 +132,13 @@ ffi_queue_create(void *data, const char *name, size_t len)
     memcpy(queue->name, name, len);
     queue->name[len] = '\0';
 
+    /* left by a guest that was inside when the last queue here ended */
+    ffi_queue_drop(queue);
+
     queue->crew = (ffi_crew_t) { 0 };
     queue->data = data;
     queue->retired = NULL;
     atomic_store(&queue->closed, 0);
-    atomic_store(&queue->fd, -1);
     atomic_store(&queue->fd_armed, 0);
 
     atomic_store(&queue->slot.word,
@@ -144,12 +148,11 @@ ffi_queue_create(void *data, const char *name, size_t len)
 }
 
 
-void
-ffi_queue_destroy(ffi_queue_t *queue)
+/* What a queue owns. */
+static void
+ffi_queue_drop(ffi_queue_t *queue)
 {
     int  fd;
-
-    ffi_slot_retire(&queue->slot);
 
     fd = atomic_exchange(&queue->fd, -1);
     if (fd != -1) {
@@ -158,6 +161,14 @@ ffi_queue_destroy(ffi_queue_t *queue)
 
     free(atomic_exchange(&queue->path, NULL));
     free(atomic_exchange(&queue->error, NULL));
+}
+
+
+void
+ffi_queue_destroy(ffi_queue_t *queue)
+{
+    ffi_slot_retire(&queue->slot);
+    ffi_queue_drop(queue);
 
     queue->data = NULL;
     queue->retired = ffi_retired;
@@ -276,6 +287,13 @@ ffi_queue_take_error(ffi_queue_t *queue)
 }
 
 
+int
+ffi_queue_has_fd(ffi_queue_t *queue)
+{
+    return atomic_load(&queue->fd) != -1;
+}
+
+
 ffi_crew_t *
 ffi_queue_crew(ffi_queue_t *queue)
 {
@@ -374,9 +392,10 @@ static int
 ffi_queue_take(ffi_queue_t *queue, ffi_task_t **tasks, int max)
 {
     int          n;
-    ffi_task_t  *task;
+    ffi_task_t  *task, *dropped;
 
     n = 0;
+    dropped = NULL;
 
     pthread_mutex_lock(&queue->lock);
 
@@ -389,7 +408,8 @@ ffi_queue_take(ffi_queue_t *queue, ffi_task_t **tasks, int max)
         if (atomic_load_explicit(&task->abandoned, memory_order_relaxed)) {
             (void) ffi_task_move(task, FFI_TASK_QUEUED, FFI_TASK_DONE);
             ffi_task_static_response(task, 1, "abandoned");
-            ffi_done_push(task);
+            task->next = dropped;
+            dropped = task;
             continue;
         }
 
@@ -398,6 +418,12 @@ ffi_queue_take(ffi_queue_t *queue, ffi_task_t **tasks, int max)
     }
 
     pthread_mutex_unlock(&queue->lock);
+
+    while (dropped != NULL) {
+        task = dropped;
+        dropped = task->next;
+        ffi_done_push(task);
+    }
 
     return n;
 }
@@ -484,7 +510,14 @@ ffi_queue_poll(ffi_queue_t *queue, ffi_task_t **tasks, int max, int timeout_ms,
         if (atomic_load(&queue->closed)) {
             /* closed after the last push: what is not there now never comes */
             n = ffi_queue_take(queue, tasks, max);
-            return n > 0 ? n : FFI_QUEUE_END;
+            if (n > 0) {
+                return n;
+            }
+
+            /* others may wait for the descriptor, which this one has read */
+            ffi_queue_signal_fd(queue);
+
+            return FFI_QUEUE_END;
         }
 
         if (timeout_ms == 0) {

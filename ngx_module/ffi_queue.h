@@ -53,7 +53,10 @@ void ffi_queue_destroy(ffi_queue_t *queue);
 void *ffi_queue_handle(const ffi_queue_t *queue);
 void *ffi_queue_data(const ffi_queue_t *queue);
 
-/* Event loop.  The queue that the handle names, or NULL when it is gone. */
+/*
+ * Event loop, or between enter and leave.  The queue that the handle names, or
+ * NULL when it is gone.
+ */
 ffi_queue_t *ffi_queue_lookup(const void *handle);
 
 /*
@@ -109,6 +112,9 @@ ffi_task_t *ffi_queue_take_back(ffi_queue_t *queue);
  * tasks wait after a poll with timeout 0 found none; -1 with errno.
  */
 int ffi_queue_event_fd(ffi_queue_t *queue);
+
+/* Event loop.  Whether somebody has asked for it. */
+int ffi_queue_has_fd(ffi_queue_t *queue);
 
 
 #endif /* FFI_QUEUE_H_INCLUDED */

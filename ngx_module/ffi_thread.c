@@ -55,7 +55,7 @@ static pthread_mutex_t        ffi_threads_lock = PTHREAD_MUTEX_INITIALIZER;
 static void ffi_thread_end(void *data);
 static ffi_member_t *ffi_member_get(ffi_queue_t *queue);
 static ffi_member_t *ffi_member_add(ffi_queue_t *queue);
-static void ffi_thread_note(ffi_queue_t *queue, unsigned polls);
+static void ffi_thread_note(ffi_queue_t *queue, void *handle, unsigned polls);
 static void ffi_thread_prune(void);
 static void ffi_queue_prune(ffi_queue_t *queue);
 static void ffi_thread_name(unsigned number, char name[FFI_PROCESS_NAME_MAX]);
@@ -211,18 +211,21 @@ ffi_member_add(ffi_queue_t *queue)
 
 /* any thread */
 static void
-ffi_thread_note(ffi_queue_t *queue, unsigned polls)
+ffi_thread_note(ffi_queue_t *queue, void *handle, unsigned polls)
 {
-    void          *handle;
     ffi_member_t  *m;
-
-    handle = ffi_queue_handle(queue);
 
     if (ffi_thread.handle == handle && ffi_thread.polled >= polls) {
         return;
     }
 
     pthread_mutex_lock(&ffi_threads_lock);
+
+    /* destroyed meanwhile: its crew is forgotten, or about to be */
+    if (ffi_queue_handle(queue) != handle) {
+        pthread_mutex_unlock(&ffi_threads_lock);
+        return;
+    }
 
     m = ffi_member_get(queue);
     if (m == NULL) {
@@ -245,17 +248,17 @@ ffi_thread_note(ffi_queue_t *queue, unsigned polls)
 
 /* any thread */
 void
-ffi_thread_polls(ffi_queue_t *queue)
+ffi_thread_polls(ffi_queue_t *queue, void *handle)
 {
-    ffi_thread_note(queue, 1);
+    ffi_thread_note(queue, handle, 1);
 }
 
 
 /* any thread */
 void
-ffi_thread_responds(ffi_queue_t *queue)
+ffi_thread_responds(ffi_queue_t *queue, void *handle)
 {
-    ffi_thread_note(queue, 0);
+    ffi_thread_note(queue, handle, 0);
 }
 
 
@@ -308,7 +311,7 @@ ffi_thread_begin(ffi_queue_t *queue)
 }
 
 
-/* guarded by ffi_threads_lock */
+/* load thread */
 static void
 ffi_thread_note_started(ffi_queue_t *queue, pid_t tid)
 {
@@ -316,18 +319,22 @@ ffi_thread_note_started(ffi_queue_t *queue, pid_t tid)
     ffi_member_t  *m;
 
     crew = ffi_queue_crew(queue);
-
     m = calloc(1, sizeof(ffi_member_t));
+
+    pthread_mutex_lock(&ffi_threads_lock);
+
     if (m == NULL) {
         crew->untracked++;
-        return;
+
+    } else {
+        m->queue = queue;
+        m->tid = tid;
+        m->started = 1;
+        m->queue_next = crew->members;
+        crew->members = m;
     }
 
-    m->queue = queue;
-    m->tid = tid;
-    m->started = 1;
-    m->queue_next = crew->members;
-    crew->members = m;
+    pthread_mutex_unlock(&ffi_threads_lock);
 }
 
 
@@ -343,10 +350,10 @@ ffi_thread_started(ffi_queue_t *queue, ffi_process_threads_t *before)
 
     now = ffi_process_threads();
 
-    pthread_mutex_lock(&ffi_threads_lock);
-
     if (before == NULL || now == NULL) {
+        pthread_mutex_lock(&ffi_threads_lock);
         ffi_queue_crew(queue)->untracked++;
+        pthread_mutex_unlock(&ffi_threads_lock);
         goto done;
     }
 
@@ -371,8 +378,6 @@ ffi_thread_started(ffi_queue_t *queue, ffi_process_threads_t *before)
     }
 
 done:
-
-    pthread_mutex_unlock(&ffi_threads_lock);
 
     free(before);
     free(now);

@@ -24,11 +24,11 @@ typedef struct {
 int ffi_thread_init(void);
 
 /*
- * Any thread that keeps the queue from being destroyed.  Notes that this
- * thread polls, or responds for, the queue.
+ * Any thread, between enter and leave.  Notes that this thread polls, or
+ * responds for, the queue, unless that is not the handle's any more.
  */
-void ffi_thread_polls(ffi_queue_t *queue);
-void ffi_thread_responds(ffi_queue_t *queue);
+void ffi_thread_polls(ffi_queue_t *queue, void *handle);
+void ffi_thread_responds(ffi_queue_t *queue, void *handle);
 
 /*
  * Any thread, between enter and leave.  Notes that this thread got the
@@ -60,7 +60,7 @@ int ffi_thread_seen(ffi_queue_t *queue, int tid);
  */
 int ffi_thread_wait_gone(ffi_queue_t *queue, int timeout_ms);
 
-/* Event loop, before the queue is destroyed. */
+/* Event loop, after the queue was destroyed: nobody is noted any more. */
 void ffi_thread_forget(ffi_queue_t *queue);
 
 

@@ -74,7 +74,7 @@ ngx_http_lua_ffi_task_poll_many(void *tq, void **tasks, int max,
         return FFI_QUEUE_END;
     }
 
-    ffi_thread_polls(queue);
+    ffi_thread_polls(queue, tq);
 
     n = ffi_queue_poll(queue, taken, max, timeout_ms, ffi_thread_spin());
 
@@ -190,7 +190,7 @@ ngx_http_lua_ffi_time_left(void *handle)
         return -1;
     }
 
-    if (ngx_http_lua_ffi_is_abandoned(handle)) {
+    if (atomic_load_explicit(&task->abandoned, memory_order_relaxed)) {
         return 0;
     }
 
@@ -228,7 +228,7 @@ ngx_http_lua_ffi_claim(void *handle)
     }
 
     /* the queue lives at least as long as this task is not pushed back */
-    ffi_thread_responds(task->queue);
+    ffi_thread_responds(task->queue, ffi_queue_handle(task->queue));
 
     return task;
 }

@@ -409,6 +409,29 @@ ngx_http_lua_ffi_call_fail(const char *verdict)
 }
 
 
+ngx_uint_t
+ngx_http_lua_ffi_call_waited(ngx_http_lua_ffi_runtime_t *rt)
+{
+    ffi_task_t       *task;
+    ffi_task_link_t  *link;
+
+    for (link = ngx_http_lua_ffi_inflight.next;
+         link != &ngx_http_lua_ffi_inflight;
+         link = link->next)
+    {
+        task = ffi_task_list_entry(link);
+
+        if (task->queue == rt->queue
+            && ngx_http_lua_ffi_waiter_balance(task->sema) < 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 /* No library has the task any more. */
 static void
 ngx_http_lua_ffi_call_return(ffi_task_t *task, ngx_http_lua_ffi_runtime_t *rt,

@@ -87,6 +87,9 @@ void ngx_http_lua_ffi_call_mark_abandoned(void);
  */
 void ngx_http_lua_ffi_call_fail(const char *verdict);
 
+/* Whether a coroutine waits for one of the runtime's calls. */
+ngx_uint_t ngx_http_lua_ffi_call_waited(ngx_http_lua_ffi_runtime_t *rt);
+
 /*
  * Takes back the tasks of a runtime that nobody polls any more, and, where
  * taken is set, those that no thread is left to respond to.

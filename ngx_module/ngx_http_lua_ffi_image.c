@@ -26,7 +26,7 @@ typedef struct {
 } ngx_http_lua_ffi_needed_t;
 
 
-static char *ngx_http_lua_ffi_format(const char *fmt, ...)
+static char *ngx_http_lua_ffi_image_format(const char *fmt, ...)
     __attribute__((format(printf, 1, 2)));
 static ngx_uint_t ngx_http_lua_ffi_image_try(
     ngx_http_lua_ffi_location_t *location, const char *dir, size_t dir_len,
@@ -42,7 +42,7 @@ static void ngx_http_lua_ffi_image_find_path(ngx_http_lua_ffi_image_t *image);
 
 /* malloc()ed; NULL without memory, which is as good as a message then */
 static char *
-ngx_http_lua_ffi_format(const char *fmt, ...)
+ngx_http_lua_ffi_image_format(const char *fmt, ...)
 {
     int       n;
     char     *msg;
@@ -123,7 +123,7 @@ ngx_http_lua_ffi_image_locate(ngx_str_t *name,
                         (int) name->len, (char *) name->data);
 
         if (stat(location->path, &location->st) != 0) {
-            *error = ngx_http_lua_ffi_format("cannot find \"%s\": %s",
+            *error = ngx_http_lua_ffi_image_format("cannot find \"%s\": %s",
                                              location->path, strerror(errno));
             return NGX_ERROR;
         }
@@ -193,6 +193,7 @@ ngx_http_lua_ffi_image_copy(ngx_http_lua_ffi_location_t *location,
     char **error)
 {
     int      from, to;
+    char     name[256];
     ssize_t  n;
 
     to = -1;
@@ -207,8 +208,11 @@ ngx_http_lua_ffi_image_copy(ngx_http_lua_ffi_location_t *location,
         goto failed;
     }
 
-    /* the name is what /proc/PID/maps and a debugger show */
-    to = memfd_create(strrchr(location->path, '/') + 1, MFD_CLOEXEC);
+    /* what /proc/PID/maps and a debugger show, cut to what is allowed */
+    (void) snprintf(name, sizeof(name), "%.200s",
+                    strrchr(location->path, '/') + 1);
+
+    to = memfd_create(name, MFD_CLOEXEC);
     if (to == -1) {
         goto failed;
     }
@@ -227,7 +231,7 @@ ngx_http_lua_ffi_image_copy(ngx_http_lua_ffi_location_t *location,
 
 failed:
 
-    *error = ngx_http_lua_ffi_format("cannot copy \"%s\": %s", location->path,
+    *error = ngx_http_lua_ffi_image_format("cannot copy \"%s\": %s", location->path,
                                      strerror(errno));
 
     if (to != -1) {
@@ -288,16 +292,27 @@ ngx_http_lua_ffi_image_open(ngx_http_lua_ffi_location_t *location,
     needed.n = 0;
     needed.global = global;
 
+    if (location->found && ffi_elf_truncated(file)) {
+        *error = ngx_http_lua_ffi_image_format("\"%s\" is truncated: is it "
+                                               "still being written?",
+                                               location->path);
+        goto failed;
+    }
+
     if (image->fd != -1) {
-        ffi_elf_origin_needed(image->path, ngx_http_lua_ffi_image_open_needed,
-                              &needed);
+        ffi_elf_origin_needed(file, location->path,
+                              ngx_http_lua_ffi_image_open_needed, &needed);
     }
 
     image->handle = dlopen(file, RTLD_NOW | (global ? RTLD_GLOBAL
                                                     : RTLD_LOCAL));
 
     if (image->handle == NULL) {
-        *error = strdup(dlerror());
+        *error = image->fd == -1
+                     ? strdup(dlerror())
+                     : ngx_http_lua_ffi_image_format("copy of \"%s\": %s",
+                                                     location->path,
+                                                     dlerror());
     }
 
     /* the image holds them from here on */
@@ -362,7 +377,7 @@ ngx_http_lua_ffi_image_symbols(ngx_http_lua_ffi_image_t *image, char **error)
     image->fini = (void (*)(void *)) dlsym(image->handle, "libffi_fini");
 
     if (image->init == NULL) {
-        *error = ngx_http_lua_ffi_format("\"%s\" has no libffi_init()",
+        *error = ngx_http_lua_ffi_image_format("\"%s\" has no libffi_init()",
                                          image->path);
         return NGX_ERROR;
     }

@@ -25,6 +25,7 @@ struct ngx_http_lua_ffi_library_s {
     ngx_http_lua_ffi_image_t   *image;           /* of the next load */
 
     /* event loop only */
+    ngx_uint_t                  users;           /* runtimes */
     ngx_http_lua_ffi_op_t      *running;
     ngx_http_lua_ffi_op_t      *first;           /* waiting */
     ngx_http_lua_ffi_op_t     **last;
@@ -40,6 +41,8 @@ static ngx_int_t ngx_http_lua_ffi_op_start(ngx_http_lua_ffi_op_t *op);
 static void *ngx_http_lua_ffi_op_thread(void *data);
 static void ngx_http_lua_ffi_op_end(ngx_http_lua_ffi_op_t *op);
 static void ngx_http_lua_ffi_op_load(ngx_http_lua_ffi_op_t *op);
+static ngx_int_t ngx_http_lua_ffi_op_open(ngx_http_lua_ffi_op_t *op);
+static void ngx_http_lua_ffi_op_init(ngx_http_lua_ffi_op_t *op);
 static ngx_http_lua_ffi_image_t *ngx_http_lua_ffi_op_image(
     ngx_http_lua_ffi_op_t *op);
 static void ngx_http_lua_ffi_op_unload(ngx_http_lua_ffi_op_t *op);
@@ -96,7 +99,7 @@ ngx_http_lua_ffi_library_get(ngx_str_t *name)
 static void
 ngx_http_lua_ffi_library_forget(ngx_http_lua_ffi_library_t *lib)
 {
-    if (lib->image == NULL && lib->running == NULL && lib->first == NULL) {
+    if (lib->image == NULL && lib->users == 0) {
         ngx_queue_remove(&lib->link);
         ngx_free(lib);
     }
@@ -111,10 +114,45 @@ ngx_http_lua_ffi_library_load(ngx_http_lua_ffi_op_t *op, ngx_str_t *name)
         return NGX_ERROR;
     }
 
+    op->library->users++;
+
     op->run = ngx_http_lua_ffi_op_load;
     ngx_http_lua_ffi_library_add(op);
 
     return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_lua_ffi_library_cancel(ngx_http_lua_ffi_op_t *op)
+{
+    ngx_http_lua_ffi_op_t       **last;
+    ngx_http_lua_ffi_library_t   *lib;
+
+    lib = op->library;
+
+    for (last = &lib->first; *last != NULL; last = &(*last)->next) {
+
+        if (*last == op) {
+            *last = op->next;
+
+            if (lib->last == &op->next) {
+                lib->last = last;
+            }
+
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
+}
+
+
+void
+ngx_http_lua_ffi_library_release(ngx_http_lua_ffi_op_t *op)
+{
+    op->library->users--;
+    ngx_http_lua_ffi_library_forget(op->library);
 }
 
 
@@ -208,6 +246,9 @@ ngx_http_lua_ffi_op_thread(void *data)
 {
     ngx_http_lua_ffi_op_t  *op = data;
 
+    /* a name of ours: no library that is being loaded has started this */
+    (void) pthread_setname_np(pthread_self(), "ffi-op");
+
     op->run(op);
     ngx_http_lua_ffi_op_end(op);
 
@@ -255,7 +296,9 @@ ngx_http_lua_ffi_library_drain(void)
         next = op->next;
         lib = op->library;
 
-        /* first, since done() frees the operation or adds another */
+        /* done() frees the operation, and its use of the library, or adds
+         * another */
+        lib->users++;
         lib->running = NULL;
 
         op->done(op);
@@ -264,6 +307,7 @@ ngx_http_lua_ffi_library_drain(void)
             ngx_http_lua_ffi_library_next(lib);
         }
 
+        lib->users--;
         ngx_http_lua_ffi_library_forget(lib);
     }
 }
@@ -273,32 +317,69 @@ ngx_http_lua_ffi_library_drain(void)
 static void
 ngx_http_lua_ffi_op_load(ngx_http_lua_ffi_op_t *op)
 {
-    int                        rc;
-    char                      *path;
-    ffi_process_threads_t     *before;
-    ngx_http_lua_ffi_image_t  *image;
+    ffi_process_threads_t  *before;
+
+    before = ffi_thread_begin(op->queue);
+
+    if (ngx_http_lua_ffi_op_open(op) == NGX_OK) {
+        ngx_http_lua_ffi_op_init(op);
+    }
+
+    ffi_thread_started(op->queue, before);
+}
+
+
+/* load thread */
+static ngx_int_t
+ngx_http_lua_ffi_op_open(ngx_http_lua_ffi_op_t *op)
+{
+    ngx_http_lua_ffi_image_t  *image, *older;
 
     image = ngx_http_lua_ffi_op_image(op);
     if (image == NULL) {
-        return;
+        return NGX_ERROR;
+    }
+
+    older = op->library->image;
+
+    if (older != NULL && older != image) {
+        /* it is mapped for good, and of use again when this one is gone */
+        image->older = older->pinned ? older : older->older;
+    }
+
+    if (op->global) {
+        ngx_http_lua_ffi_image_globalize(image);
     }
 
     op->image = image;
     op->library->image = image;
-
     image->users++;
-    image->pinned |= !op->unpin;
+
+    return NGX_OK;
+}
+
+
+/* load thread; blocks */
+static void
+ngx_http_lua_ffi_op_init(ngx_http_lua_ffi_op_t *op)
+{
+    int                        rc;
+    char                      *path;
+    ngx_http_lua_ffi_image_t  *image;
+
+    image = op->image;
 
     path = strdup(image->path);
     if (path != NULL) {
         ffi_queue_set_path(op->queue, path);
     }
 
-    before = ffi_thread_begin(op->queue);
     rc = image->init(op->cfg, ffi_queue_handle(op->queue));
-    ffi_thread_started(op->queue, before);
 
-    if (rc != 0) {
+    if (rc == 0) {
+        image->pinned |= !op->unpin;
+
+    } else {
         op->error = ffi_queue_take_error(op->queue);
 
         if (op->error == NULL
@@ -320,10 +401,6 @@ ngx_http_lua_ffi_op_image(ngx_http_lua_ffi_op_t *op)
     image = op->library->image;
 
     if (image != NULL && !op->fresh) {
-        if (op->global) {
-            ngx_http_lua_ffi_image_globalize(image);
-        }
-
         return image;
     }
 
@@ -412,26 +489,41 @@ ngx_http_lua_ffi_op_close(ngx_http_lua_ffi_op_t *op)
         return;
     }
 
-    if (!ffi_thread_wait_gone(op->queue, NGX_HTTP_LUA_FFI_GONE_MS)) {
+    /* a pinned library's failed load is not worth waiting for */
+    if (!ffi_thread_wait_gone(op->queue,
+                              op->unpin ? NGX_HTTP_LUA_FFI_GONE_MS : 0))
+    {
         image->stuck = 1;
-        op->notice = "it stays mapped: some of its threads have not ended";
+
+        if (op->unpin) {
+            op->notice = "it stays mapped: some of its threads have not ended";
+        }
     }
 
     if (image->users > 0) {
         return;
     }
 
+    if (image->stuck && !op->unpin) {
+        /* it is there to stay, and to be used */
+        return;
+    }
+
     if (image->stuck) {
-        /* never freed, never used again: the next load opens a new copy */
+        /* never freed: the next load opens a new copy */
 
     } else if (ngx_http_lua_ffi_image_close(image) != NGX_OK) {
         image->pinned = 1;
-        op->notice = "it stays mapped: unpin has no effect on this library";
+
+        if (op->unpin) {
+            op->notice = "it stays mapped: unpin has no effect on it";
+        }
+
         return;
     }
 
     if (op->library->image == image) {
-        op->library->image = NULL;
+        op->library->image = image->older;
     }
 
     if (!image->stuck) {

@@ -62,6 +62,12 @@ ngx_int_t ngx_http_lua_ffi_library_load(ngx_http_lua_ffi_op_t *op,
     ngx_str_t *name);
 void ngx_http_lua_ffi_library_unload(ngx_http_lua_ffi_op_t *op);
 
+/* Event loop.  Takes a load back that has not started, else NGX_DECLINED. */
+ngx_int_t ngx_http_lua_ffi_library_cancel(ngx_http_lua_ffi_op_t *op);
+
+/* Event loop, before an operation that was loaded once is freed. */
+void ngx_http_lua_ffi_library_release(ngx_http_lua_ffi_op_t *op);
+
 /* Event loop.  Calls done() for each operation that has ended. */
 void ngx_http_lua_ffi_library_drain(void);
 

@@ -20,6 +20,9 @@
 
 #define NGX_HTTP_LUA_FFI_LOAD_TIMEOUT   60000
 
+/* LJ_MAX_STR of LuaJIT: a longer one throws. */
+#define NGX_HTTP_LUA_FFI_STRING_MAX     0x7fffff00
+
 
 /* The public functions of lua-nginx-module that this module uses. */
 typedef struct {
@@ -521,6 +524,12 @@ ngx_http_lua_ffi_lua_fetch(lua_State *L)
                                 lua_tonumber(L, 1), &answer);
     task = answer.task;
 
+    if (answer.verdict == NULL
+        && task->response_len > NGX_HTTP_LUA_FFI_STRING_MAX)
+    {
+        answer.verdict = "the response is too large for a Lua string";
+    }
+
     if (answer.verdict != NULL) {
         lua_pushboolean(L, 0);
         lua_pushstring(L, answer.verdict);
@@ -644,6 +653,10 @@ ngx_int_t
 ngx_http_lua_ffi_waiter_wait(ngx_http_request_t *r, void *waiter,
     ngx_msec_t ms, u_char *err, size_t *len)
 {
+    if (ms > NGX_MAX_INT32_VALUE) {
+        ms = NGX_MAX_INT32_VALUE;
+    }
+
     return ngx_http_lua_ffi_api.sema_wait(r, waiter, (int) ms, err, len);
 }
 

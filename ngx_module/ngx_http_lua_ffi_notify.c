@@ -8,6 +8,7 @@
 #include "ngx_http_lua_ffi_module.h"
 #include "ngx_http_lua_ffi_runtime.h"
 
+#include <ngx_channel.h>
 #include <ngx_event.h>
 #include <poll.h>
 
@@ -40,6 +41,7 @@ static int ngx_http_lua_ffi_notify_done(void *data);
 static void ngx_http_lua_ffi_notify_sleep(void);
 static ngx_msec_t ngx_http_lua_ffi_notify_exit_end(void);
 static void ngx_http_lua_ffi_notify_exit_check(void);
+static ngx_connection_t *ngx_http_lua_ffi_notify_master(void);
 
 
 /*
@@ -360,20 +362,58 @@ ngx_http_lua_ffi_notify_exit_check(void)
 }
 
 
+/* Where the master sends its commands, or NULL. */
+static ngx_connection_t *
+ngx_http_lua_ffi_notify_master(void)
+{
+    ngx_uint_t         i;
+    ngx_connection_t  *c;
+
+    if (ngx_process != NGX_PROCESS_WORKER) {
+        return NULL;
+    }
+
+    c = ngx_cycle->connections;
+
+    for (i = 0; i < ngx_cycle->connection_n; i++) {
+        if (c[i].fd == ngx_channel && c[i].read->handler != NULL) {
+            return &c[i];
+        }
+    }
+
+    return NULL;
+}
+
+
 void
 ngx_http_lua_ffi_notify_wait(ngx_msec_t ms)
 {
-    uint64_t       count;
-    struct pollfd  pfd;
+    uint64_t           count;
+    struct pollfd      pfd[2];
+    ngx_connection_t  *master;
 
     ngx_http_lua_ffi_runtime_wake();
     ngx_http_lua_ffi_notify_sleep();
 
-    pfd.fd = ngx_http_lua_ffi_conn.fd;
-    pfd.events = POLLIN;
+    master = ngx_http_lua_ffi_notify_master();
 
-    if (poll(&pfd, 1, (int) ms) == 1) {
-        (void) ngx_read_fd(pfd.fd, &count, sizeof(count));
+    pfd[0].fd = ngx_http_lua_ffi_conn.fd;
+    pfd[0].events = POLLIN;
+    pfd[0].revents = 0;
+
+    pfd[1].fd = master != NULL ? master->fd : -1;
+    pfd[1].events = POLLIN;
+    pfd[1].revents = 0;
+
+    (void) poll(pfd, 2, (int) ms);
+
+    if (pfd[0].revents & POLLIN) {
+        (void) ngx_read_fd(pfd[0].fd, &count, sizeof(count));
+    }
+
+    if (pfd[1].revents & POLLIN) {
+        /* sets ngx_terminate and its like, as the loop would have it do */
+        master->read->handler(master->read);
     }
 
     ngx_time_update();
@@ -388,13 +428,15 @@ void
 ngx_http_lua_ffi_notify_shutdown(void)
 {
     ngx_msec_t  end, least;
+    ngx_uint_t  terminate;
 
     ngx_time_update();
 
     end = ngx_http_lua_ffi_notify_exit_end();
     least = ngx_current_msec + NGX_HTTP_LUA_FFI_TERM_MS;
+    terminate = ngx_terminate;
 
-    if (ngx_terminate || (ngx_msec_int_t) (end - least) < 0) {
+    if (terminate || (ngx_msec_int_t) (end - least) < 0) {
         end = least;
     }
 
@@ -404,9 +446,14 @@ ngx_http_lua_ffi_notify_shutdown(void)
            && (ngx_msec_int_t) (ngx_current_msec - end) < 0)
     {
         ngx_http_lua_ffi_notify_wait(NGX_HTTP_LUA_FFI_TICK_MS);
+
+        if (ngx_terminate && !terminate) {
+            /* told to hurry while it waits */
+            terminate = 1;
+            end = ngx_current_msec + NGX_HTTP_LUA_FFI_TERM_MS;
+        }
     }
 
     ngx_http_lua_ffi_notify_log();
     ngx_http_lua_ffi_call_shutdown();
-    ffi_done_close();
 }

@@ -1,5 +1,6 @@
 #include "ngx_http_lua_ffi_runtime.h"
 
+#include "ffi_log.h"
 #include "ffi_thread.h"
 #include "ngx_http_lua_ffi_call.h"
 #include "ngx_http_lua_ffi_child.h"
@@ -36,6 +37,8 @@ static ngx_http_lua_ffi_runtime_t *ngx_http_lua_ffi_runtime_create(
     ngx_http_lua_ffi_opts_t *opts);
 static void ngx_http_lua_ffi_runtime_name(ngx_str_t *lib, ngx_str_t *cfg,
     ngx_str_t *name);
+static ngx_uint_t ngx_http_lua_ffi_runtime_is_loader(ngx_str_t *lib);
+static void ngx_http_lua_ffi_runtime_printable(u_char *p, size_t len);
 static ngx_int_t ngx_http_lua_ffi_runtime_start(
     ngx_http_lua_ffi_runtime_t *rt, ngx_str_t *lib, ngx_str_t *cfg);
 static void ngx_http_lua_ffi_runtime_loaded(ngx_http_lua_ffi_op_t *op);
@@ -47,12 +50,16 @@ static void ngx_http_lua_ffi_runtime_settle(ngx_http_lua_ffi_runtime_t *rt,
 static void ngx_http_lua_ffi_runtime_end(ngx_http_lua_ffi_runtime_t *rt,
     ngx_uint_t fini);
 static void ngx_http_lua_ffi_runtime_gone(ngx_http_lua_ffi_op_t *op);
+static void ngx_http_lua_ffi_runtime_free_op(ngx_http_lua_ffi_op_t *op);
+static void ngx_http_lua_ffi_runtime_abandon(ngx_http_lua_ffi_runtime_t *rt);
 static void ngx_http_lua_ffi_runtime_unregister(
     ngx_http_lua_ffi_runtime_t *rt);
 static void ngx_http_lua_ffi_runtime_destroy(ngx_http_lua_ffi_runtime_t *rt);
 static ngx_uint_t ngx_http_lua_ffi_runtime_drained(
     ngx_http_lua_ffi_runtime_t *rt);
-static ngx_uint_t ngx_http_lua_ffi_runtime_check_load(
+static void ngx_http_lua_ffi_runtime_check_load(
+    ngx_http_lua_ffi_runtime_t *rt);
+static ngx_uint_t ngx_http_lua_ffi_runtime_join(
     ngx_http_lua_ffi_runtime_t *rt);
 static void ngx_http_lua_ffi_runtime_check_pollers(
     ngx_http_lua_ffi_runtime_t *rt);
@@ -124,10 +131,7 @@ ngx_http_lua_ffi_runtime_name(ngx_str_t *lib, ngx_str_t *cfg, ngx_str_t *name)
 
     len = 0;
 
-    if (ngx_strlcasestrn(lib->data, lib->data + lib->len,
-                         (u_char *) "ffi_", 4 - 1)
-        != NULL)
-    {
+    if (ngx_http_lua_ffi_runtime_is_loader(lib)) {
         for (commas = 0; len < cfg->len; len++) {
             if (cfg->data[len] == ',' && ++commas == 2) {
                 break;
@@ -138,6 +142,35 @@ ngx_http_lua_ffi_runtime_name(ngx_str_t *lib, ngx_str_t *cfg, ngx_str_t *name)
     name->len = ngx_snprintf(name->data, FFI_QUEUE_NAME_MAX - 1, "%V%s%*s",
                              lib, len ? " " : "", len, cfg->data)
                 - name->data;
+
+    ngx_http_lua_ffi_runtime_printable(name->data, name->len);
+}
+
+
+static ngx_uint_t
+ngx_http_lua_ffi_runtime_is_loader(ngx_str_t *lib)
+{
+    u_char  *p;
+
+    for (p = lib->data + lib->len; p > lib->data && p[-1] != '/'; p--) {
+        /* void */
+    }
+
+    return ngx_strncmp(p, "ffi_", 4) == 0
+           || ngx_strncmp(p, "libffi_", 7) == 0
+           || ngx_strncmp(p, "resty_ffi_", 10) == 0;
+}
+
+
+/* What comes from others must not make log lines of its own. */
+static void
+ngx_http_lua_ffi_runtime_printable(u_char *p, size_t len)
+{
+    for ( /* void */ ; len > 0; p++, len--) {
+        if (*p < ' ' || *p == 0x7f) {
+            *p = '?';
+        }
+    }
 }
 
 
@@ -233,8 +266,8 @@ ngx_http_lua_ffi_runtime_destroy(ngx_http_lua_ffi_runtime_t *rt)
         ngx_queue_remove(&rt->dirty);
     }
 
-    ffi_thread_forget(rt->queue);
     ffi_queue_destroy(rt->queue);
+    ffi_thread_forget(rt->queue);
 
     ngx_queue_remove(&rt->link);
     ngx_free(rt);
@@ -327,10 +360,16 @@ static void
 ngx_http_lua_ffi_runtime_failed(ngx_http_lua_ffi_runtime_t *rt,
     const char *error)
 {
+    u_char   buf[FFI_LOG_LINE_MAX];
+    u_char  *last;
+
     if (!rt->late) {
+        last = ngx_snprintf(buf, sizeof(buf), "%s", error);
+        ngx_http_lua_ffi_runtime_printable(buf, last - buf);
+
         ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
-                      "ffi: runtime \"%s\" failed to load: %s",
-                      ffi_queue_name(rt->queue), error);
+                      "ffi: runtime \"%s\" failed to load: %*s",
+                      ffi_queue_name(rt->queue), (size_t) (last - buf), buf);
     }
 
     ngx_http_lua_ffi_runtime_unregister(rt);
@@ -444,7 +483,9 @@ ngx_http_lua_ffi_runtime_drained(ngx_http_lua_ffi_runtime_t *rt)
 
     ffi_thread_count(rt->queue, &census);
 
-    return census.pollers == 0;
+    /* who asked for the descriptor is going to read it, and then to poll */
+    return census.pollers == 0
+           && (census.polled || !ffi_queue_has_fd(rt->queue));
 }
 
 
@@ -514,8 +555,37 @@ ngx_http_lua_ffi_runtime_gone(ngx_http_lua_ffi_op_t *op)
     ngx_http_lua_ffi_call_settle(&rt->waiters, NULL);
     ngx_http_lua_ffi_runtime_destroy(rt);
 
+    ngx_http_lua_ffi_runtime_free_op(op);
+}
+
+
+static void
+ngx_http_lua_ffi_runtime_free_op(ngx_http_lua_ffi_op_t *op)
+{
+    ngx_http_lua_ffi_library_release(op);
+
     free(op->error);
     ngx_free(op);
+}
+
+
+/* Nobody wants a load any more that may or may not have started. */
+static void
+ngx_http_lua_ffi_runtime_abandon(ngx_http_lua_ffi_runtime_t *rt)
+{
+    ngx_http_lua_ffi_op_t  *op;
+
+    rt->late = 1;
+    op = rt->op;
+
+    if (ngx_http_lua_ffi_library_cancel(op) == NGX_OK) {
+        ngx_http_lua_ffi_runtime_destroy(rt);
+        ngx_http_lua_ffi_runtime_free_op(op);
+        return;
+    }
+
+    /* an init that polls, of all things, gets out */
+    ffi_queue_close(rt->queue);
 }
 
 
@@ -537,6 +607,10 @@ ngx_http_lua_ffi_runtime_await(ngx_http_lua_ffi_runtime_t *rt, u_char *err,
 
     while (sync->rt != NULL) {
         ngx_http_lua_ffi_notify_wait(NGX_HTTP_LUA_FFI_TICK_MS);
+
+        if (ngx_terminate) {
+            ngx_http_lua_ffi_runtime_shutdown();
+        }
     }
 
     return sync->rc;
@@ -584,8 +658,14 @@ ngx_http_lua_ffi_runtime_tick(void)
         next = ngx_queue_next(q);
         rt = ngx_queue_data(q, ngx_http_lua_ffi_runtime_t, link);
 
-        again |= ngx_http_lua_ffi_runtime_check_load(rt);
-        ngx_http_lua_ffi_runtime_check_pollers(rt);
+        if (rt->state == NGX_HTTP_LUA_FFI_LOADING) {
+            ngx_http_lua_ffi_runtime_check_load(rt);
+            again = 1;
+
+        } else {
+            again |= ngx_http_lua_ffi_runtime_join(rt);
+            ngx_http_lua_ffi_runtime_check_pollers(rt);
+        }
     }
 
     for (q = ngx_queue_head(&ngx_http_lua_ffi_draining);
@@ -602,33 +682,32 @@ ngx_http_lua_ffi_runtime_tick(void)
 }
 
 
-/* Whether there is anything left to check. */
-static ngx_uint_t
+static void
 ngx_http_lua_ffi_runtime_check_load(ngx_http_lua_ffi_runtime_t *rt)
 {
-    u_char                  buf[NGX_HTTP_LUA_FFI_ERR_MAX];
-    ngx_http_lua_ffi_op_t  *op;
+    u_char  buf[NGX_HTTP_LUA_FFI_ERR_MAX];
 
-    if (rt->state == NGX_HTTP_LUA_FFI_LOADING) {
-
-        if (!rt->late
-            && (ngx_msec_int_t) (ngx_current_msec - rt->load_end) >= 0)
-        {
-            *ngx_snprintf(buf, sizeof(buf) - 1,
-                          "load timed out after %M ms; if it still ends, the "
-                          "runtime is unloaded at once",
-                          rt->opts.load_timeout) = '\0';
-
-            ngx_http_lua_ffi_runtime_failed(rt, (char *) buf);
-            rt->late = 1;
-        }
-
-        return 1;
+    if (rt->late || (ngx_msec_int_t) (ngx_current_msec - rt->load_end) < 0) {
+        return;
     }
+
+    *ngx_snprintf(buf, sizeof(buf) - 1,
+                  "load timed out after %M ms; if it still ends, the runtime "
+                  "is unloaded at once", rt->opts.load_timeout) = '\0';
+
+    ngx_http_lua_ffi_runtime_failed(rt, (char *) buf);
+    ngx_http_lua_ffi_runtime_abandon(rt);
+}
+
+
+/* Whether the load's thread, whose stack is held, is still to be joined. */
+static ngx_uint_t
+ngx_http_lua_ffi_runtime_join(ngx_http_lua_ffi_runtime_t *rt)
+{
+    ngx_http_lua_ffi_op_t  *op;
 
     op = rt->op;
 
-    /* its stack is held until it is joined */
     if (rt->state == NGX_HTTP_LUA_FFI_READY
         && op->started
         && pthread_tryjoin_np(op->thread, NULL) == 0)
@@ -682,12 +761,15 @@ ngx_http_lua_ffi_runtime_check_drain(ngx_http_lua_ffi_runtime_t *rt)
 
     ffi_thread_count(rt->queue, &census);
 
-    if (census.polled == 0 || census.pollers) {
+    if (census.pollers
+        || (census.polled == 0 && ngx_http_lua_ffi_call_waited(rt)))
+    {
         return;
     }
 
     ngx_http_lua_ffi_call_reclaim(rt, NGX_HTTP_LUA_FFI_DIED,
-                                  census.alive == 0
+                                  census.polled
+                                  && census.alive == 0
                                   && census.untracked == 0
                                   && !ngx_http_lua_ffi_runtime_strangers());
 }
@@ -765,9 +847,10 @@ ngx_http_lua_ffi_runtime_shutdown(void)
         rt = ngx_queue_data(q, ngx_http_lua_ffi_runtime_t, link);
 
         if (rt->state == NGX_HTTP_LUA_FFI_LOADING && !rt->late) {
-            rt->late = 1;
             ngx_http_lua_ffi_runtime_unregister(rt);
             ngx_http_lua_ffi_runtime_settle(rt, NGX_HTTP_LUA_FFI_SHUTDOWN);
+            ngx_http_lua_ffi_runtime_abandon(rt);
+            continue;
         }
 
         ngx_http_lua_ffi_runtime_unload(rt);

@@ -208,11 +208,16 @@ local function unload_runtime(self, seconds)
 
     co_yield()
 
-    if fetch(ticket) then
+    local ok, rc, reason = fetch(ticket)
+    if ok then
         return true
     end
 
-    return nil, "timeout: the runtime is still busy, calls unanswered: "
+    if reason then
+        return nil, reason
+    end
+
+    return nil, rc .. ": the runtime is still busy, calls unanswered: "
                 .. unanswered(self)
 end
 

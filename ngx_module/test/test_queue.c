@@ -68,8 +68,8 @@ static void
 end_queue(ffi_queue_t *queue)
 {
     ffi_queue_close(queue);
-    ffi_thread_forget(queue);
     ffi_queue_destroy(queue);
+    ffi_thread_forget(queue);
 }
 
 
@@ -230,7 +230,7 @@ consume(void *data)
     ffi_queue_t  *queue;
 
     queue = ffi_queue_enter(handle);
-    ffi_thread_polls(queue);
+    ffi_thread_polls(queue, handle);
 
     for ( ;; ) {
         n = ffi_queue_poll(queue, batch, BATCH, (uintptr_t) data ? 1 : -1,
@@ -362,7 +362,6 @@ main(void)
         every_task_arrives_once_and_every_consumer_gets_the_end(fd);
     }
 
-    ffi_done_close();
 
     return 0;
 }

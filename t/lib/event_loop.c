@@ -1,5 +1,9 @@
-/* A library with an event loop of its own: poll(2) and the queue's eventfd. */
+/*
+ * A library with an event loop of its own, or as many as cfg says: poll(2) and
+ * the queue's eventfd.
+ */
 
+#include <errno.h>
 #include <poll.h>
 #include <unistd.h>
 #include "serve.h"
@@ -35,7 +39,9 @@ run_loop(void *tq)
     struct pollfd  pfd = { ngx_http_lua_ffi_event_fd(tq), POLLIN, 0 };
 
     while (drain(tq) == 0) {
-        if (poll(&pfd, 1, -1) == 1 && read(pfd.fd, &count, 8) != 8) {
+        if (poll(&pfd, 1, -1) == 1 && read(pfd.fd, &count, 8) != 8
+            && errno != EAGAIN)
+        {
             break;
         }
     }
@@ -47,5 +53,11 @@ run_loop(void *tq)
 int
 libffi_init(char *cfg, void *tq)
 {
-    return start_thread(run_loop, tq);
+    int  i, rc = 0;
+
+    for (i = 0; i < (cfg ? atoi(cfg) : 1) && rc == 0; i++) {
+        rc = start_thread(run_loop, tq);
+    }
+
+    return rc;
 }
