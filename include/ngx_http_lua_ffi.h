@@ -112,7 +112,8 @@ int ngx_http_lua_ffi_task_poll_many(void *tq, void **tasks, int max,
  * until it returns 0 (which arms the descriptor anew) or -1.
  *
  * The descriptor is non-blocking, belongs to the queue, must not be closed and
- * lives until poll has returned -1 to its caller.  Returns -1 with errno set
+ * lives until every thread that polls has got -1.  Ask for it where it will be
+ * read: from then on the unload waits for a poll.  Returns -1 with errno set
  * when it cannot be made.
  */
 int ngx_http_lua_ffi_event_fd(void *tq);
@@ -205,8 +206,9 @@ void ngx_http_lua_ffi_log(void *tq, int level, const char *msg, size_t len);
 
 /*
  * The path that the library was found at, which dladdr() does not tell when
- * nginx opened a private copy.  NUL-terminated, borrowed, valid until poll
- * has returned the end of the queue.  NULL for a stale handle.
+ * nginx opened a private copy.  NUL-terminated, borrowed, valid during
+ * libffi_init() and libffi_fini(): copy it for any other use.  NULL for a
+ * stale handle.
  */
 const char *ngx_http_lua_ffi_library_path(void *tq);
 
