@@ -107,12 +107,18 @@ class Server:
     def close(self) -> None:
         """Kills what is left, lets go of everything but the folder."""
         self.gate.close()
-        for pid in self.started():
-            process.kill(pid)
+        wait_for(self._kill_all)
         if self._nginx is not None:
             self._nginx.wait()
         self._clients.shutdown()
         self._port.release()
+
+    def _kill_all(self) -> bool:
+        """Again and again: a master replaces a worker before it dies itself."""
+        started = self.started()
+        for pid in started:
+            process.kill(pid)
+        return not started
 
     def remove(self) -> None:
         shutil.rmtree(self.folder)
