@@ -44,7 +44,7 @@ extern "C" {
  * Raised by one whenever a function is added here.  Functions are never
  * removed and never change their meaning.
  */
-#define NGX_HTTP_LUA_FFI_ABI_VERSION  1
+#define NGX_HTTP_LUA_FFI_ABI_VERSION  2
 
 
 /* Levels of ngx_http_lua_ffi_log(); the numbers of nginx and of ngx.log(). */
@@ -107,9 +107,11 @@ int ngx_http_lua_ffi_task_poll_many(void *tq, void **tasks, int max,
 
 /*
  * A descriptor for a library with an event loop of its own: readable when
- * tasks wait or the queue has ended.  When it is, read it empty (8 bytes, an
- * eventfd) and then call ngx_http_lua_ffi_task_poll_many() with timeout 0
- * until it returns 0 (which arms the descriptor anew) or -1.
+ * tasks wait, callers of polled tasks have gone or the queue has ended.  When
+ * it is, read it empty (8 bytes, an eventfd) and then call
+ * ngx_http_lua_ffi_task_poll_many() with timeout 0 until it returns 0 (which
+ * arms the descriptor anew) or -1, and, if it is of interest,
+ * ngx_http_lua_ffi_poll_abandoned() until it returns 0.
  *
  * The descriptor is non-blocking, belongs to the queue, must not be closed and
  * lives until every thread that polls has got -1.  Ask for it where it will be
@@ -117,6 +119,17 @@ int ngx_http_lua_ffi_task_poll_many(void *tq, void **tasks, int max,
  * when it cannot be made.
  */
 int ngx_http_lua_ffi_event_fd(void *tq);
+
+/*
+ * Handles of polled, unanswered tasks of the queue that were abandoned since
+ * (see ngx_http_lua_ffi_is_abandoned()), each told once, for a library that
+ * cancels what it runs.  The tasks must be responded to all the same; one that
+ * was responded to meanwhile has a stale handle.
+ *
+ * Only a queue whose descriptor was asked for remembers them.  Returns the
+ * number of handles stored in tasks[], 0 to max; never blocks.
+ */
+int ngx_http_lua_ffi_poll_abandoned(void *tq, void **tasks, int max);
 
 
 /* ---- the request ------------------------------------------------------ */
@@ -137,6 +150,14 @@ const char *ngx_http_lua_ffi_get_request(void *task, size_t *len);
  * for a handle that is not a polled task.
  */
 const char *ngx_http_lua_ffi_get_method(void *task, size_t *len);
+
+/*
+ * The id of the request that the call was made in, as lua_ffi_request_id in
+ * nginx.conf has it: 1 to 128 bytes without control characters; borrowed,
+ * NUL-terminated, valid until respond.  NULL for a call that has none, and for
+ * a handle that is not a polled task.
+ */
+const char *ngx_http_lua_ffi_get_request_id(void *task, size_t *len);
 
 /*
  * 1 when nobody waits for the response any more (timeout, client gone,
@@ -203,6 +224,14 @@ void ngx_http_lua_ffi_set_error(void *tq, const char *msg, size_t len);
  * is logged.
  */
 void ngx_http_lua_ffi_log(void *tq, int level, const char *msg, size_t len);
+
+/*
+ * The same on behalf of a polled, unanswered task: with the name of its runtime
+ * and, if there is one, the id of its request.  Any other handle is as tq NULL
+ * above; the task may be responded to at the same time.
+ */
+void ngx_http_lua_ffi_log_task(void *task, int level, const char *msg,
+    size_t len);
 
 /*
  * The path that the library was found at, which dladdr() does not tell when

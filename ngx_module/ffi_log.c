@@ -29,33 +29,35 @@ static ffi_log_t  ffi_log = {
 
 
 static ffi_log_line_t *ffi_log_line(int level, const char *name,
-    const char *text, size_t len);
+    const char *id, const char *text, size_t len);
 static int ffi_log_add(ffi_log_line_t *line);
 static void ffi_log_count_drop(void);
 
 
 /* any thread */
 static ffi_log_line_t *
-ffi_log_line(int level, const char *name, const char *text, size_t len)
+ffi_log_line(int level, const char *name, const char *id, const char *text,
+    size_t len)
 {
     char            *p;
-    size_t           i, name_len;
+    size_t           i, name_size, id_size;
     ffi_log_line_t  *line;
 
-    name_len = strlen(name);
+    name_size = strlen(name) + 1;
+    id_size = strlen(id) + 1;
 
-    line = malloc(sizeof(ffi_log_line_t) + name_len + 1 + len);
+    line = malloc(sizeof(ffi_log_line_t) + name_size + id_size + len);
     if (line == NULL) {
         return NULL;
     }
 
     p = (char *) (line + 1);
-    memcpy(p, name, name_len + 1);
 
     line->next = NULL;
     line->level = level;
-    line->name = p;
-    line->text = p + name_len + 1;
+    line->name = memcpy(p, name, name_size);
+    line->id = memcpy(p + name_size, id, id_size);
+    line->text = p + name_size + id_size;
     line->len = len;
 
     /* a terminal that shows the log must not be driven by a guest */
@@ -106,7 +108,8 @@ ffi_log_count_drop(void)
 
 /* any thread */
 void
-ffi_log_write(int level, const char *name, const char *msg, size_t len)
+ffi_log_write(int level, const char *name, const char *id, const char *msg,
+    size_t len)
 {
     int              rc;
     size_t           n;
@@ -125,7 +128,7 @@ ffi_log_write(int level, const char *name, const char *msg, size_t len)
         }
 
         if (n > 0) {
-            line = ffi_log_line(level, name, msg, n);
+            line = ffi_log_line(level, name, id, msg, n);
             rc = line ? ffi_log_add(line) : -1;
 
             if (rc == -1) {

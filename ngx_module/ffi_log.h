@@ -18,21 +18,26 @@ struct ffi_log_line_s {
     ffi_log_line_t           *next;
     int                       level;
     const char               *name;         /* the runtime's, "" for none */
+    const char               *id;           /* the request's, "" for none */
     size_t                    len;
     char                     *text;         /* no newline, no control code */
 };
 
 
-/* Lines on the list at most, and bytes of one line. */
+/*
+ * Lines on the list at most, and bytes of one line: with what goes before it,
+ * a runtime's name and a request's id included, nginx has 2048.
+ */
 #define FFI_LOG_LINES_MAX  4096
-#define FFI_LOG_LINE_MAX   1800
+#define FFI_LOG_LINE_MAX   1664
 
 
 /*
  * Any thread.  Adds a line for each line of msg and wakes the event loop.
- * name and msg are copied.
+ * name, id and msg are copied.
  */
-void ffi_log_write(int level, const char *name, const char *msg, size_t len);
+void ffi_log_write(int level, const char *name, const char *id,
+    const char *msg, size_t len);
 
 /* Event loop.  Whether there are lines, or drops, to be taken. */
 int ffi_log_pending(void);

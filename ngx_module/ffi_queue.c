@@ -47,6 +47,7 @@ struct ffi_queue_s {
     /* guarded by lock, read without it only to see whether it is NULL */
     _Alignas(FFI_CACHE_LINE) pthread_mutex_t        lock;
     _Atomic(ffi_task_t *)                           ready;     /* oldest first */
+    ffi_task_link_t                                 gone;      /* to be told */
 };
 
 
@@ -135,6 +136,7 @@ ffi_queue_create(void *data, const char *name, size_t len)
     /* left by a guest that was inside when the last queue here ended */
     ffi_queue_drop(queue);
 
+    ffi_task_list_init(&queue->gone);
     queue->crew = (ffi_crew_t) { 0 };
     queue->data = data;
     queue->retired = NULL;
@@ -620,4 +622,79 @@ ffi_queue_event_fd(ffi_queue_t *queue)
     }
 
     return fd;
+}
+
+
+void
+ffi_queue_abandon(ffi_queue_t *queue, ffi_task_t *task)
+{
+    int  first;
+
+    /* relaxed: who polls it later has the lock after this, below */
+    atomic_store_explicit(&task->abandoned, 1, memory_order_relaxed);
+
+    if (task->told || atomic_load(&queue->fd) == -1) {
+        return;
+    }
+
+    first = 0;
+
+    pthread_mutex_lock(&queue->lock);
+
+    /* a poll sends a QUEUED one back unseen from here on */
+    if (ffi_task_state(task) == FFI_TASK_TAKEN) {
+        first = ffi_task_list_empty(&queue->gone);
+        ffi_task_link_append(&queue->gone, &task->gone);
+        task->told = 1;
+    }
+
+    pthread_mutex_unlock(&queue->lock);
+
+    if (first) {
+        ffi_queue_signal_fd(queue);
+    }
+}
+
+
+void
+ffi_queue_forget(ffi_queue_t *queue, ffi_task_t *task)
+{
+    pthread_mutex_lock(&queue->lock);
+
+    if (task->gone.next != NULL) {
+        ffi_task_link_remove(&task->gone);
+        task->gone.next = NULL;
+    }
+
+    pthread_mutex_unlock(&queue->lock);
+}
+
+
+/* any thread */
+int
+ffi_queue_poll_abandoned(ffi_queue_t *queue, void **handles, int max)
+{
+    int          n;
+    ffi_task_t  *task;
+
+    n = 0;
+
+    pthread_mutex_lock(&queue->lock);
+
+    while (n < max && !ffi_task_list_empty(&queue->gone)) {
+        task = (ffi_task_t *) ((char *) queue->gone.next
+                               - offsetof(ffi_task_t, gone));
+
+        ffi_task_link_remove(&task->gone);
+        task->gone.next = NULL;
+
+        if (ffi_task_state(task) == FFI_TASK_TAKEN) {
+            /* in the list until now: its handle is not retired yet */
+            handles[n++] = ffi_task_handle(task);
+        }
+    }
+
+    pthread_mutex_unlock(&queue->lock);
+
+    return n;
 }

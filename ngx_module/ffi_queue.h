@@ -116,5 +116,20 @@ int ffi_queue_event_fd(ffi_queue_t *queue);
 /* Event loop.  Whether somebody has asked for it. */
 int ffi_queue_has_fd(ffi_queue_t *queue);
 
+/*
+ * Event loop.  Marks a task whose caller is gone, as often as it likes.  Where
+ * the descriptor was asked for, a task that is TAKEN is told of once.
+ */
+void ffi_queue_abandon(ffi_queue_t *queue, ffi_task_t *task);
+
+/* Event loop, before a task that came back is answered to the runtime. */
+void ffi_queue_forget(ffi_queue_t *queue, ffi_task_t *task);
+
+/*
+ * Any thread, between enter and leave.  Handles of up to max tasks that are
+ * told of; returns how many.
+ */
+int ffi_queue_poll_abandoned(ffi_queue_t *queue, void **handles, int max);
+
 
 #endif /* FFI_QUEUE_H_INCLUDED */

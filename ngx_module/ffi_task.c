@@ -9,6 +9,7 @@ static ffi_table_t  ffi_tasks;
 
 static char *ffi_task_reserve(char **buf, size_t *cap, size_t size);
 static void ffi_task_trim(char **buf, size_t *cap);
+static void ffi_task_write_id(ffi_task_t *task, const char *id, size_t len);
 static void ffi_task_free_response(ffi_task_t *task);
 
 
@@ -29,11 +30,17 @@ ffi_task_create(void)
         return NULL;
     }
 
-    task->queue = NULL;
+    atomic_store_explicit(&task->queue, NULL, memory_order_release);
     task->verdict = NULL;
     task->posted = 0;
     task->answered = 0;
     task->fetched = 0;
+    task->told = 0;
+
+    if (task->id_len) {
+        ffi_task_write_id(task, "", 0);
+    }
+
     atomic_store_explicit(&task->abandoned, 0, memory_order_relaxed);
 
     ffi_task_set_state(task, FFI_TASK_HELD);
@@ -109,6 +116,72 @@ ffi_task_set_request(ffi_task_t *task, const char *method, size_t method_len,
     *p = '\0';
 
     return 0;
+}
+
+
+int
+ffi_task_set_id(ffi_task_t *task, const char *id, size_t len)
+{
+    atomic_char  *buf;
+
+    if (atomic_load_explicit(&task->id, memory_order_relaxed) == NULL) {
+        buf = calloc(FFI_TASK_ID_MAX + 1, sizeof(atomic_char));
+        if (buf == NULL) {
+            return -1;
+        }
+
+        /* release: pairs with the acquire in ffi_task_copy_id() */
+        atomic_store_explicit(&task->id, buf, memory_order_release);
+    }
+
+    ffi_task_write_id(task, id, len < FFI_TASK_ID_MAX ? len : FFI_TASK_ID_MAX);
+
+    return 0;
+}
+
+
+static void
+ffi_task_write_id(ffi_task_t *task, const char *id, size_t len)
+{
+    size_t        i;
+    atomic_char  *p;
+
+    p = atomic_load_explicit(&task->id, memory_order_relaxed);
+
+    /*
+     * release: a late reader that meets a byte of this sees the generation
+     * that it is of, too
+     */
+    for (i = 0; i < len; i++) {
+        atomic_store_explicit(&p[i],
+                              ((unsigned char) id[i] < ' ' || id[i] == 0x7f)
+                              ? '?' : id[i],
+                              memory_order_release);
+    }
+
+    atomic_store_explicit(&p[len], '\0', memory_order_release);
+    task->id_len = len;
+}
+
+
+void
+ffi_task_copy_id(ffi_task_t *task, char id[FFI_TASK_ID_MAX + 1])
+{
+    size_t        i;
+    atomic_char  *p;
+
+    p = atomic_load_explicit(&task->id, memory_order_acquire);
+
+    /* acquire: pairs with ffi_task_write_id() */
+    for (i = 0; p != NULL && i < FFI_TASK_ID_MAX; i++) {
+        id[i] = atomic_load_explicit(&p[i], memory_order_acquire);
+
+        if (id[i] == '\0') {
+            return;
+        }
+    }
+
+    id[i] = '\0';
 }
 
 

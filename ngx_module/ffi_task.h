@@ -41,7 +41,8 @@ struct ffi_task_s {
     ffi_task_t               *next;
 
     /* set before push, constant while QUEUED or TAKEN */
-    ffi_queue_t              *queue;
+    _Atomic(ffi_queue_t *)    queue;
+    size_t                    id_len;        /* of the request's id; 0: none */
     char                     *request;       /* method NUL request NUL */
     size_t                    method_len;
     size_t                    request_len;
@@ -63,6 +64,15 @@ struct ffi_task_s {
     char                     *response_buf;
     size_t                    response_cap;
 
+    /*
+     * FFI_TASK_ID_MAX bytes and a NUL, allocated when there is first an id and
+     * never freed: written by the event loop, read by any thread, even late
+     */
+    _Atomic(atomic_char *)    id;
+
+    /* guarded by the queue; next NULL: in no list */
+    ffi_task_link_t           gone;
+
     /* event loop only */
     ffi_task_link_t           link;
     void                     *sema;          /* ngx_http_lua_sema_t */
@@ -70,6 +80,7 @@ struct ffi_task_s {
     unsigned                  posted:1;      /* sema was, perhaps not taken */
     unsigned                  answered:1;    /* nothing left but the fetch */
     unsigned                  fetched:1;     /* Lua has its answer */
+    unsigned                  told:1;        /* that its caller is gone */
 };
 
 
@@ -87,6 +98,9 @@ enum {
  */
 #define FFI_TASK_KEEP  1024
 
+/* What is kept of a request's id; it goes into each line that is logged. */
+#define FFI_TASK_ID_MAX  128
+
 
 /* Once per process, before anything else here. */
 void ffi_task_init(void);
@@ -100,6 +114,15 @@ ffi_task_t *ffi_task_create(void);
  */
 int ffi_task_set_request(ffi_task_t *task, const char *method,
     size_t method_len, const char *request, size_t request_len);
+
+/* Event loop.  Copies the request's id, cut, printable; -1 without memory. */
+int ffi_task_set_id(ffi_task_t *task, const char *id, size_t len);
+
+/*
+ * Any thread.  Copies the id.  What is copied, and the task's queue, belong to
+ * a handle only if ffi_task_find() finds the task for it afterwards.
+ */
+void ffi_task_copy_id(ffi_task_t *task, char id[FFI_TASK_ID_MAX + 1]);
 
 /* Event loop.  Frees a large request of a task that is DONE. */
 void ffi_task_drop_request(ffi_task_t *task);
@@ -147,7 +170,25 @@ void ffi_task_take_response(ffi_task_t *task, int rc, char *rsp, size_t len);
 void ffi_task_static_response(ffi_task_t *task, int rc, const char *msg);
 
 
-/* Event loop. */
+/* The list's owner. */
+
+static inline void
+ffi_task_link_append(ffi_task_link_t *list, ffi_task_link_t *link)
+{
+    link->prev = list->prev;
+    link->next = list;
+    list->prev->next = link;
+    list->prev = link;
+}
+
+
+static inline void
+ffi_task_link_remove(ffi_task_link_t *link)
+{
+    link->prev->next = link->next;
+    link->next->prev = link->prev;
+}
+
 
 static inline void
 ffi_task_list_init(ffi_task_link_t *list)
@@ -167,18 +208,14 @@ ffi_task_list_empty(const ffi_task_link_t *list)
 static inline void
 ffi_task_list_append(ffi_task_link_t *list, ffi_task_t *task)
 {
-    task->link.prev = list->prev;
-    task->link.next = list;
-    list->prev->next = &task->link;
-    list->prev = &task->link;
+    ffi_task_link_append(list, &task->link);
 }
 
 
 static inline void
 ffi_task_list_remove(ffi_task_t *task)
 {
-    task->link.prev->next = task->link.next;
-    task->link.next->prev = task->link.prev;
+    ffi_task_link_remove(&task->link);
 }
 
 

@@ -26,6 +26,10 @@
 #define NGX_HTTP_LUA_FFI_BAD_RESPONSE  (-1)
 
 
+static ffi_queue_t *ngx_http_lua_ffi_enter(void *handle,
+    char id[FFI_TASK_ID_MAX + 1]);
+static void ngx_http_lua_ffi_write(ffi_queue_t *queue, int level,
+    const char *id, const char *msg, size_t len);
 static ffi_task_t *ngx_http_lua_ffi_claim(void *handle);
 static void ngx_http_lua_ffi_refused(void *handle);
 
@@ -113,6 +117,25 @@ ngx_http_lua_ffi_event_fd(void *tq)
 
 
 /* any thread */
+NGX_HTTP_LUA_FFI_API int
+ngx_http_lua_ffi_poll_abandoned(void *tq, void **tasks, int max)
+{
+    int           n;
+    ffi_queue_t  *queue;
+
+    queue = ffi_queue_enter(tq);
+    if (queue == NULL) {
+        return 0;
+    }
+
+    n = ffi_queue_poll_abandoned(queue, tasks, max);
+    ffi_queue_leave(queue);
+
+    return n;
+}
+
+
+/* any thread */
 NGX_HTTP_LUA_FFI_API const char *
 ngx_http_lua_ffi_get_request(void *handle, size_t *len)
 {
@@ -166,6 +189,22 @@ ngx_http_lua_ffi_get_method(void *handle, size_t *len)
 
 
 /* any thread */
+NGX_HTTP_LUA_FFI_API const char *
+ngx_http_lua_ffi_get_request_id(void *handle, size_t *len)
+{
+    ffi_task_t  *task;
+
+    task = ffi_task_find(handle);
+
+    if (len != NULL) {
+        *len = task != NULL ? task->id_len : 0;
+    }
+
+    return task != NULL && task->id_len ? (const char *) task->id : NULL;
+}
+
+
+/* any thread */
 NGX_HTTP_LUA_FFI_API int
 ngx_http_lua_ffi_is_abandoned(void *handle)
 {
@@ -210,7 +249,7 @@ ngx_http_lua_ffi_refused(void *handle)
     n = snprintf(msg, sizeof(msg), "response refused: %p is no unanswered "
                  "task of a runtime; each task is responded to once", handle);
 
-    ffi_log_write(NGX_HTTP_LUA_FFI_LOG_ERR, "", msg, n);
+    ffi_log_write(NGX_HTTP_LUA_FFI_LOG_ERR, "", "", msg, n);
 }
 
 
@@ -335,12 +374,49 @@ ngx_http_lua_ffi_set_error(void *tq, const char *msg, size_t len)
 }
 
 
-/* any thread */
-NGX_HTTP_LUA_FFI_API void
-ngx_http_lua_ffi_log(void *tq, int level, const char *msg, size_t len)
+/*
+ * any thread; the queue of a task that is polled and unanswered, entered, and
+ * the request's id, else NULL and none.  The task may be answered meanwhile.
+ */
+static ffi_queue_t *
+ngx_http_lua_ffi_enter(void *handle, char id[FFI_TASK_ID_MAX + 1])
 {
+    ffi_task_t   *task;
     ffi_queue_t  *queue;
 
+    *id = '\0';
+
+    task = ffi_task_find(handle);
+    if (task == NULL) {
+        return NULL;
+    }
+
+    queue = task->queue;
+    if (queue != NULL) {
+        queue = ffi_queue_enter(ffi_queue_handle(queue));
+    }
+
+    ffi_task_copy_id(task, id);
+
+    if (ffi_task_find(handle) == task) {
+        return queue;
+    }
+
+    if (queue != NULL) {
+        ffi_queue_leave(queue);
+    }
+
+    *id = '\0';
+
+    return NULL;
+}
+
+
+/* any thread; leaves the queue, which may be NULL */
+static void
+ngx_http_lua_ffi_write(ffi_queue_t *queue, int level, const char *id,
+    const char *msg, size_t len)
+{
     if (level < NGX_HTTP_LUA_FFI_LOG_EMERG) {
         level = NGX_HTTP_LUA_FFI_LOG_EMERG;
 
@@ -348,13 +424,32 @@ ngx_http_lua_ffi_log(void *tq, int level, const char *msg, size_t len)
         level = NGX_HTTP_LUA_FFI_LOG_DEBUG;
     }
 
-    queue = ffi_queue_enter(tq);
-
-    ffi_log_write(level, queue != NULL ? ffi_queue_name(queue) : "", msg, len);
+    ffi_log_write(level, queue != NULL ? ffi_queue_name(queue) : "", id, msg,
+                  len);
 
     if (queue != NULL) {
         ffi_queue_leave(queue);
     }
+}
+
+
+/* any thread */
+NGX_HTTP_LUA_FFI_API void
+ngx_http_lua_ffi_log(void *tq, int level, const char *msg, size_t len)
+{
+    ngx_http_lua_ffi_write(ffi_queue_enter(tq), level, "", msg, len);
+}
+
+
+/* any thread */
+NGX_HTTP_LUA_FFI_API void
+ngx_http_lua_ffi_log_task(void *handle, int level, const char *msg, size_t len)
+{
+    char          id[FFI_TASK_ID_MAX + 1];
+    ffi_queue_t  *queue;
+
+    queue = ngx_http_lua_ffi_enter(handle, id);
+    ngx_http_lua_ffi_write(queue, level, id, msg, len);
 }
 
 

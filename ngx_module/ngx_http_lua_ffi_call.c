@@ -3,6 +3,7 @@
 #include "ffi_done.h"
 #include "ffi_queue.h"
 #include "ngx_http_lua_ffi_notify.h"
+#include "ngx_http_lua_ffi_request.h"
 #include "ngx_http_lua_ffi_waiter.h"
 
 
@@ -130,7 +131,9 @@ ngx_http_lua_ffi_call_post(ngx_http_request_t *r,
         goto failed;
     }
 
-    task->queue = rt->queue;
+    ngx_http_lua_ffi_request_id(r, task);
+
+    atomic_store_explicit(&task->queue, rt->queue, memory_order_release);
     task->deadline = ngx_current_msec + call->timeout;
 
     ffi_task_list_append(&ngx_http_lua_ffi_inflight, task);
@@ -213,6 +216,10 @@ ngx_http_lua_ffi_call_finish(ffi_task_t *task)
 {
     ffi_task_list_remove(task);
     ffi_task_drop_request(task);
+
+    if (task->told) {
+        ffi_queue_forget(task->queue, task);
+    }
 
     if (!task->posted) {
 
@@ -320,8 +327,7 @@ ngx_http_lua_ffi_call_fetch(ngx_http_lua_ffi_ticket_t ticket,
         task->posted = 0;
     }
 
-    /* relaxed: a hint, which the library may see late */
-    atomic_store_explicit(&task->abandoned, 1, memory_order_relaxed);
+    ffi_queue_abandon(task->queue, task);
 }
 
 
@@ -381,7 +387,7 @@ ngx_http_lua_ffi_call_mark_abandoned(void)
         task = ffi_task_list_entry(link);
 
         if (ngx_http_lua_ffi_waiter_balance(task->sema) >= 0) {
-            atomic_store_explicit(&task->abandoned, 1, memory_order_relaxed);
+            ffi_queue_abandon(task->queue, task);
         }
     }
 }

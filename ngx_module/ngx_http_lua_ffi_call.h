@@ -78,7 +78,10 @@ ngx_uint_t ngx_http_lua_ffi_call_drain(void);
 /* Whether any call is posted and unanswered. */
 ngx_uint_t ngx_http_lua_ffi_call_pending(void);
 
-/* Marks the calls whose coroutine was killed, for their handlers to see. */
+/*
+ * Marks the calls whose coroutine was killed, for their handlers to see, and
+ * tells of those whose handlers have asked late to be told.
+ */
 void ngx_http_lua_ffi_call_mark_abandoned(void);
 
 /*

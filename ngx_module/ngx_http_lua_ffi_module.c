@@ -22,6 +22,9 @@
 static ngx_int_t ngx_http_lua_ffi_preconfiguration(ngx_conf_t *cf);
 static void *ngx_http_lua_ffi_create_main_conf(ngx_conf_t *cf);
 static char *ngx_http_lua_ffi_init_main_conf(ngx_conf_t *cf, void *conf);
+static void *ngx_http_lua_ffi_create_loc_conf(ngx_conf_t *cf);
+static char *ngx_http_lua_ffi_merge_loc_conf(ngx_conf_t *cf, void *parent,
+    void *child);
 static char *ngx_http_lua_ffi_library_path(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
 static char *ngx_http_lua_ffi_check_max_queue(ngx_conf_t *cf, void *post,
@@ -74,6 +77,13 @@ static ngx_command_t  ngx_http_lua_ffi_commands[] = {
       offsetof(ngx_http_lua_ffi_conf_t, shutdown_timeout),
       &ngx_http_lua_ffi_timeout_post },
 
+    { ngx_string("lua_ffi_request_id"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_set_complex_value_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_lua_ffi_loc_conf_t, request_id),
+      NULL },
+
       ngx_null_command
 };
 
@@ -88,8 +98,8 @@ static ngx_http_module_t  ngx_http_lua_ffi_module_ctx = {
     NULL,                                  /* create server configuration */
     NULL,                                  /* merge server configuration */
 
-    NULL,                                  /* create location configuration */
-    NULL                                   /* merge location configuration */
+    ngx_http_lua_ffi_create_loc_conf,      /* create location configuration */
+    ngx_http_lua_ffi_merge_loc_conf        /* merge location configuration */
 };
 
 
@@ -175,6 +185,27 @@ ngx_http_lua_ffi_init_main_conf(ngx_conf_t *cf, void *data)
     ngx_conf_init_uint_value(conf->max_queue, 65536);
     ngx_conf_init_msec_value(conf->timeout, 60000);
     ngx_conf_init_msec_value(conf->shutdown_timeout, 30000);
+
+    return NGX_CONF_OK;
+}
+
+
+static void *
+ngx_http_lua_ffi_create_loc_conf(ngx_conf_t *cf)
+{
+    return ngx_pcalloc(cf->pool, sizeof(ngx_http_lua_ffi_loc_conf_t));
+}
+
+
+static char *
+ngx_http_lua_ffi_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
+{
+    ngx_http_lua_ffi_loc_conf_t  *prev = parent;
+    ngx_http_lua_ffi_loc_conf_t  *conf = child;
+
+    if (conf->request_id == NULL) {
+        conf->request_id = prev->request_id;
+    }
 
     return NGX_CONF_OK;
 }

@@ -1,4 +1,4 @@
-/* The module's configuration; one per http block. */
+/* The module's configuration: of the http block, and of each location. */
 
 #ifndef _NGX_HTTP_LUA_FFI_MODULE_H_INCLUDED_
 #define _NGX_HTTP_LUA_FFI_MODULE_H_INCLUDED_
@@ -15,6 +15,11 @@ typedef struct {
     ngx_msec_t                timeout;
     ngx_msec_t                shutdown_timeout;
 } ngx_http_lua_ffi_conf_t;
+
+
+typedef struct {
+    ngx_http_complex_value_t *request_id;        /* NULL: calls have none */
+} ngx_http_lua_ffi_loc_conf_t;
 
 
 extern ngx_module_t  ngx_http_lua_ffi_module;

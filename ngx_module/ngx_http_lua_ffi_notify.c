@@ -185,8 +185,9 @@ ngx_http_lua_ffi_notify_log(void)
 
         if (*line->name) {
             ngx_log_error((ngx_uint_t) line->level, ngx_cycle->log, 0,
-                          "ffi: runtime \"%s\": %*s",
-                          line->name, line->len, line->text);
+                          "ffi: runtime \"%s\"%s%s%s: %*s", line->name,
+                          *line->id ? ", request \"" : "", line->id,
+                          *line->id ? "\"" : "", line->len, line->text);
         } else {
             ngx_log_error((ngx_uint_t) line->level, ngx_cycle->log, 0,
                           "ffi: %*s", line->len, line->text);
@@ -419,6 +420,7 @@ ngx_http_lua_ffi_notify_wait(ngx_msec_t ms)
     ngx_time_update();
 
     (void) ngx_http_lua_ffi_notify_drain();
+    ngx_http_lua_ffi_call_mark_abandoned();
     (void) ngx_http_lua_ffi_runtime_tick();
     ngx_http_lua_ffi_runtime_advance();
 }

@@ -30,13 +30,15 @@ typedef struct {
 } ngx_http_lua_ffi_sync_t;
 
 
+static void ngx_http_lua_ffi_runtime_spell(ngx_str_t *lib,
+    ngx_http_lua_ffi_opts_t *opts);
 static ngx_int_t ngx_http_lua_ffi_runtime_key(ngx_str_t *lib, ngx_str_t *cfg,
-    ngx_str_t *key);
+    ngx_http_lua_ffi_opts_t *opts, ngx_str_t *key);
 static ngx_http_lua_ffi_runtime_t *ngx_http_lua_ffi_runtime_create(
     ngx_str_t *lib, ngx_str_t *cfg, ngx_str_t *key,
     ngx_http_lua_ffi_opts_t *opts);
 static void ngx_http_lua_ffi_runtime_name(ngx_str_t *lib, ngx_str_t *cfg,
-    ngx_str_t *name);
+    ngx_http_lua_ffi_opts_t *opts, ngx_str_t *name);
 static ngx_uint_t ngx_http_lua_ffi_runtime_is_loader(ngx_str_t *lib);
 static void ngx_http_lua_ffi_runtime_printable(u_char *p, size_t len);
 static ngx_int_t ngx_http_lua_ffi_runtime_start(
@@ -97,20 +99,41 @@ ngx_http_lua_ffi_runtime_init(ngx_cycle_t *cycle)
 }
 
 
+/* One spelling for all: "libx.so" is "x". */
+static void
+ngx_http_lua_ffi_runtime_spell(ngx_str_t *lib, ngx_http_lua_ffi_opts_t *opts)
+{
+    opts->fresh = (lib->data[lib->len - 1] == '?');
+    lib->len -= opts->fresh;
+
+    /* what else ends in ".so" is a file's name as it is */
+    if (lib->len > 6
+        && ngx_strncmp(lib->data, "lib", 3) == 0
+        && ngx_strncmp(lib->data + lib->len - 3, ".so", 3) == 0
+        && ngx_strlchr(lib->data, lib->data + lib->len, '/') == NULL
+        && ngx_strncmp(lib->data + lib->len - 6, ".so", 3) != 0)
+    {
+        lib->data += 3;
+        lib->len -= 6;
+    }
+}
+
+
 /* The parts are length-prefixed, so that no two pairs have one key. */
 static ngx_int_t
-ngx_http_lua_ffi_runtime_key(ngx_str_t *lib, ngx_str_t *cfg, ngx_str_t *key)
+ngx_http_lua_ffi_runtime_key(ngx_str_t *lib, ngx_str_t *cfg,
+    ngx_http_lua_ffi_opts_t *opts, ngx_str_t *key)
 {
     u_char  *p;
 
-    key->data = ngx_alloc(NGX_SIZE_T_LEN + 2 + lib->len + cfg->len,
+    key->data = ngx_alloc(NGX_SIZE_T_LEN + 3 + lib->len + cfg->len,
                           ngx_cycle->log);
     if (key->data == NULL) {
         return NGX_ERROR;
     }
 
-    p = ngx_sprintf(key->data, "%uz:%V%c", lib->len, lib,
-                    cfg->data == NULL ? '-' : '+');
+    p = ngx_sprintf(key->data, "%uz:%V%s%c", lib->len, lib,
+                    opts->fresh ? "?" : "", cfg->data == NULL ? '-' : '+');
     p = ngx_cpymem(p, cfg->data, cfg->len);
 
     key->len = p - key->data;
@@ -124,7 +147,8 @@ ngx_http_lua_ffi_runtime_key(ngx_str_t *lib, ngx_str_t *cfg, ngx_str_t *key)
  * a configuration may be secret.
  */
 static void
-ngx_http_lua_ffi_runtime_name(ngx_str_t *lib, ngx_str_t *cfg, ngx_str_t *name)
+ngx_http_lua_ffi_runtime_name(ngx_str_t *lib, ngx_str_t *cfg,
+    ngx_http_lua_ffi_opts_t *opts, ngx_str_t *name)
 {
     size_t      len;
     ngx_uint_t  commas;
@@ -139,8 +163,9 @@ ngx_http_lua_ffi_runtime_name(ngx_str_t *lib, ngx_str_t *cfg, ngx_str_t *name)
         }
     }
 
-    name->len = ngx_snprintf(name->data, FFI_QUEUE_NAME_MAX - 1, "%V%s%*s",
-                             lib, len ? " " : "", len, cfg->data)
+    name->len = ngx_snprintf(name->data, FFI_QUEUE_NAME_MAX - 1, "%V%s%s%*s",
+                             lib, opts->fresh ? "?" : "", len ? " " : "", len,
+                             cfg->data)
                 - name->data;
 
     ngx_http_lua_ffi_runtime_printable(name->data, name->len);
@@ -188,7 +213,9 @@ ngx_http_lua_ffi_runtime_load(ngx_str_t *lib, ngx_str_t *cfg,
         return NULL;
     }
 
-    if (ngx_http_lua_ffi_runtime_key(lib, cfg, &key) != NGX_OK) {
+    ngx_http_lua_ffi_runtime_spell(lib, opts);
+
+    if (ngx_http_lua_ffi_runtime_key(lib, cfg, opts, &key) != NGX_OK) {
         *err = "no memory";
         return NULL;
     }
@@ -239,7 +266,7 @@ ngx_http_lua_ffi_runtime_create(ngx_str_t *lib, ngx_str_t *cfg,
     }
 
     name.data = buf;
-    ngx_http_lua_ffi_runtime_name(lib, cfg, &name);
+    ngx_http_lua_ffi_runtime_name(lib, cfg, opts, &name);
 
     rt->queue = ffi_queue_create(rt, (char *) name.data, name.len);
     if (rt->queue == NULL) {
@@ -289,20 +316,12 @@ static ngx_int_t
 ngx_http_lua_ffi_runtime_start(ngx_http_lua_ffi_runtime_t *rt, ngx_str_t *lib,
     ngx_str_t *cfg)
 {
-    ngx_str_t               name;
     ngx_http_lua_ffi_op_t  *op;
 
     op = ngx_calloc(sizeof(ngx_http_lua_ffi_op_t) + cfg->len + 1,
                     ngx_cycle->log);
     if (op == NULL) {
         return NGX_ERROR;
-    }
-
-    name = *lib;
-
-    if (name.data[name.len - 1] == '?') {
-        name.len--;
-        op->fresh = 1;
     }
 
     if (cfg->data != NULL) {
@@ -317,8 +336,9 @@ ngx_http_lua_ffi_runtime_start(ngx_http_lua_ffi_runtime_t *rt, ngx_str_t *lib,
     op->queue = rt->queue;
     op->unpin = rt->opts.unpin;
     op->global = rt->opts.global;
+    op->fresh = rt->opts.fresh;
 
-    if (ngx_http_lua_ffi_library_load(op, &name) != NGX_OK) {
+    if (ngx_http_lua_ffi_library_load(op, lib) != NGX_OK) {
         ngx_free(op);
         return NGX_ERROR;
     }

@@ -31,6 +31,7 @@ typedef struct {
     ngx_msec_t                load_timeout;
     unsigned                  unpin:1;
     unsigned                  global:1;
+    unsigned                  fresh:1;           /* part of the key */
 } ngx_http_lua_ffi_opts_t;
 
 
@@ -67,8 +68,9 @@ typedef struct {
 ngx_int_t ngx_http_lua_ffi_runtime_init(ngx_cycle_t *cycle);
 
 /*
- * The runtime of a library and configuration, found or on its way.  cfg->data
- * NULL is nil; opts are used when it is new.  NULL: *err is static.
+ * The runtime of a library and configuration, found or on its way.  lib is as
+ * Lua has it; cfg->data NULL is nil; opts are used when it is new, but for
+ * fresh, which is set.  NULL: *err is static.
  */
 ngx_http_lua_ffi_runtime_t *ngx_http_lua_ffi_runtime_load(ngx_str_t *lib,
     ngx_str_t *cfg, ngx_http_lua_ffi_opts_t *opts, const char **err);

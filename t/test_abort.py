@@ -1,6 +1,7 @@
 """Callers that go away while their call is in flight."""
 
 import pytest
+from harness.wait import wait_for
 
 NEXT = 'return ngx.load_ffi("gate"):wait("next")'
 
@@ -148,3 +149,108 @@ def test_load_is_finished_for_others_when_who_asked_for_it_leaves(server):
         held = nginx.gate.wait()
     held.open()
     assert nginx.values() == [True, "ready"]
+
+
+# ---- libraries that ask who is gone
+
+TOLD = {"/told": 'return ngx.load_ffi("told"):told()'}
+
+LEAVING = {
+    "timeout": 'rt:hold("gone", {timeout = 0.05})',
+    "thread.kill": """
+        local call = ngx.thread.spawn(rt.hold, rt, "gone")
+        rt:seen()
+        ngx.thread.kill(call)
+    """,
+    "exit": """
+        ngx.thread.spawn(rt.hold, rt, "gone")
+        rt:seen()
+        ngx.exit(204)
+    """,
+}
+
+
+@pytest.mark.parametrize("leaving", LEAVING)
+def test_library_is_told_once_of_a_call_abandoned_by(server, leaving):
+    nginx = server(
+        prelude='local rt = ngx.load_ffi("told")',
+        lua={"/": LEAVING[leaving], "/later": 'rt:hold("later", {timeout = 0.05})', **TOLD},
+    )
+    nginx.get()
+    wait_for(lambda: nginx.values("/told") == [True, "gone "])
+    nginx.values("/later")
+    wait_for(lambda: nginx.values("/told") != [True, "gone "])
+    assert nginx.values("/told") == [True, "gone later "]
+
+
+def test_library_is_told_of_a_client_that_leaves(server):
+    nginx = server(
+        server="lua_check_client_abort on;",
+        lua={
+            "/": 'return ngx.load_ffi("told"):hold("gone")',
+            "/seen": 'return ngx.load_ffi("told"):seen()',
+            **TOLD,
+        },
+    )
+    with nginx.connect():
+        wait_for(lambda: nginx.values("/seen") == [True, "gone "])
+    wait_for(lambda: nginx.values("/told") == [True, "gone "])
+
+
+def test_library_that_asks_late_is_told_of_earlier_calls(server):
+    nginx = server(
+        prelude='local rt = ngx.load_ffi("told", "late")',
+        lua={
+            "/": 'rt:hold("early", {timeout = 0.05}) return rt:told()',
+            "/listen": "return rt:listen()",
+            "/told": "return rt:told()",
+        },
+    )
+    assert nginx.values() == [True, ""]
+    nginx.values("/listen")
+    wait_for(lambda: nginx.values("/told") == [True, "early "])
+
+
+def test_library_neither_sees_nor_is_told_of_a_call_abandoned_in_the_queue(server):
+    nginx = server(
+        prelude='local rt = ngx.load_ffi("told")',
+        lua={
+            "/block": 'return rt:block("held")',
+            "/": 'return rt:hold("queued", {timeout = 0.05})',
+            "/after": 'rt:hold("after", {timeout = 0.05}) return rt:told(), rt:seen()',
+            **TOLD,
+        },
+    )
+    blocked = nginx.begin("/block")
+    held = nginx.gate.wait()
+    assert nginx.values() == [False, "timeout"]
+    held.open()
+    blocked.result()
+    nginx.values("/after")
+    wait_for(lambda: nginx.values("/told") == [True, "after "])
+    assert nginx.values("/after")[-1] == "after after "
+
+
+def test_library_is_told_of_many_calls(server):
+    nginx = server(
+        lua="""
+            local rt = ngx.load_ffi("told")
+            for i = 1, 50 do
+                ngx.thread.spawn(rt.hold, rt, "x", {timeout = 0.05})
+            end
+            rt:seen()
+        """
+    )
+    nginx.values()
+    wait_for(lambda: len(nginx.log.find("told of x")) == 50)
+
+
+def test_library_is_told_when_the_worker_exits_before_the_answer(server):
+    nginx = server(
+        prelude='local rt = ngx.load_ffi("told")',
+        lua={"/": 'return rt:hold("unanswered")', "/seen": "return rt:seen()"},
+    )
+    with nginx.connect():
+        wait_for(lambda: nginx.values("/seen") == [True, "unanswered "])
+        nginx.signal("TERM")
+        nginx.log.wait("told of unanswered")

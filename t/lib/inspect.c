@@ -38,11 +38,20 @@ answer_open_signals(void *task)
 static void
 inspect(void *task, void *tq)
 {
+    size_t  len;
+
     if (method_is(task, "abi_version")) {
         answer_number(task, ngx_http_lua_ffi_abi_version());
 
     } else if (method_is(task, "time_left")) {
         answer_number(task, ngx_http_lua_ffi_time_left(task));
+
+    } else if (method_is(task, "request_id")) {
+        answer(task, 0, ngx_http_lua_ffi_get_request_id(task, NULL));
+
+    } else if (method_is(task, "request_id_length")) {
+        ngx_http_lua_ffi_get_request_id(task, &len);
+        answer_number(task, len);
 
     } else if (method_is(task, "library_path")) {
         answer(task, 0, ngx_http_lua_ffi_library_path(tq));

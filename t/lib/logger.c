@@ -1,6 +1,7 @@
 /*
  * Writes its request to the error.log, on the level that the method names;
- * rt:flood() writes it 100 000 times.  rt:nameless() gives no queue.
+ * rt:flood() writes it 100 000 times.  rt:nameless() gives no queue; rt:task()
+ * gives its task, rt:late() its task when it has responded.
  */
 
 #include "serve.h"
@@ -29,6 +30,16 @@ write_log(void *task, void *tq)
     text = ngx_http_lua_ffi_get_request(task, &len);
     if (method_is(task, "nameless")) {
         tq = NULL;
+
+    } else if (method_is(task, "task")) {
+        ngx_http_lua_ffi_log_task(task, NGX_HTTP_LUA_FFI_LOG_WARN, text, len);
+        answer(task, 0, NULL);
+        return;
+
+    } else if (method_is(task, "late")) {
+        answer(task, 0, NULL);
+        ngx_http_lua_ffi_log_task(task, NGX_HTTP_LUA_FFI_LOG_WARN, "late", 4);
+        return;
     }
 
     for (i = 0; i < (method_is(task, "flood") ? FLOOD : 1); i++) {
