@@ -5,7 +5,8 @@ A queue (tq) is the number that the entry function gets.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Final
+from contextvars import ContextVar
+from typing import Any, Awaitable, Callable, Final, Mapping
 
 CRIT: Final[int]
 ERR: Final[int]
@@ -13,6 +14,34 @@ WARN: Final[int]
 NOTICE: Final[int]
 INFO: Final[int]
 DEBUG: Final[int]
+
+class Task:
+    """A call that waits for its answer.
+
+    Any thread. After the answer, what is said of the call raises RuntimeError.
+    """
+
+    @property
+    def handle(self) -> int:
+        """As poll_abandoned() names it; 0 after the answer."""
+    @property
+    def request(self) -> bytes | None:
+        """Copied anew each time."""
+    @property
+    def method(self) -> str: ...
+    @property
+    def request_id(self) -> str | None: ...
+    @property
+    def deadline(self) -> float: ...
+    def time_left(self) -> float: ...
+    def is_abandoned(self) -> bool: ...
+    def respond(self, response: Any, /) -> None:
+        """Answers the call. What is wrong with the response is raised, and the
+        call still unanswered then."""
+    def fail(self, rc: int, message: Any, /) -> None:
+        """Answers with an error; as respond()."""
+    def log(self, level: int, text: bytes, /) -> None:
+        """As log() of the module, with the call's runtime and request id."""
 
 def log(tq: int, level: int, text: bytes, /) -> None:
     """Writes text to error.log, a line for each line of it.
@@ -22,12 +51,49 @@ def log(tq: int, level: int, text: bytes, /) -> None:
 
 def serve(
     tq: int,
-    handler: Callable[[bytes | None], Any],
-    report: Callable[[BaseException], bytes],
+    function: Callable[[bytes | None], Any] | None,
+    methods: Mapping[str, Callable[[bytes | None], Any]],
+    error_answer: Callable[[BaseException], tuple[int, Any]],
     /,
 ) -> None:
-    """Calls handler for each call of the runtime until it is unloaded.
+    """Answers each call of the runtime, until it is unloaded, with what the
+    function returns, or else the method of that name.
 
-    Releases the GIL only while nothing is to do. What handler raises goes to
-    report, and what that returns is the error that Lua gets.
+    Releases the GIL only while nothing is to do. What they raise goes to
+    error_answer, which makes the rc and the message that Lua gets of it.
     """
+
+def current_task() -> Task | None:
+    """The call that serve() is answering on this thread."""
+
+def calls(
+    tq: int,
+    limit: int,
+    function: Callable[[bytes | None], Any] | None,
+    methods: Mapping[str, Callable[[bytes | None], Any]],
+    error_answer: Callable[[BaseException], tuple[int, Any]],
+    variable: ContextVar[Any],
+    keep: Callable[[int], None],
+    /,
+) -> Awaitable[int]:
+    """Awaited, answers calls that wait with the coroutines of function or
+    methods, as serve() does, each in a context of its own, where variable is
+    its Task.
+
+    Ends with 1 after as many as limit; with 0 when none waits any more, which
+    arms the event descriptor; with -1 at the end of the queue. The first call
+    that has to wait for something is the last: keep is called with its handle,
+    with which the await ends when it is answered.
+    """
+
+def poll_abandoned(tq: int, /) -> list[int]:
+    """Handles of tasks whose callers have gone, each once and 64 at most."""
+
+def event_fd(tq: int, /) -> int:
+    """Readable when there is something to poll; the queue's, not to be closed.
+
+    Raises OSError.
+    """
+
+def string_at(address: int, /) -> bytes:
+    """The bytes of the C string at the address."""

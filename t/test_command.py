@@ -128,7 +128,7 @@ def test_serve_says_that_only_nginx_can_call_it():
     code = "import resty_ffi; resty_ffi.serve(lambda request: request)(0, 0)"
     failed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert failed.stderr.splitlines()[-1] == (
-        "RuntimeError: what serve() returns is called by nginx only"
+        "RuntimeError: only nginx calls what serve() returns: see resty_ffi.testing"
     )
 
 

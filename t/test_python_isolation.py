@@ -57,7 +57,7 @@ def test_loader_starts_once_whatever_its_name(python):
     calls = []
     for name in names:
         python.library = name
-        calls.append(nginx.begin(python._path("call", "app,init", "")))
+        calls.append(nginx.begin(python.path("call", "app,init", "")))
     answers = [call.result() for call in calls]
     assert answers == [answers[0]] * len(names)
     assert answers[0][0] is True

@@ -102,7 +102,7 @@ def test_function_that_returns_nothing_has_succeeded(python, result):
         ("raise SystemExit(3)", "SystemExit: 3"),
         ("raise KeyboardInterrupt", "KeyboardInterrupt"),
         ("import nothing", "ModuleNotFoundError: No module named 'nothing'"),
-        ("serve(None)", "TypeError: handler must be callable, not NoneType"),
+        ("serve(None)", "TypeError: handler must be a function, a class or an object with methods"),
         ("serve(print)(cfg, tq + 1)", "is not the task queue of a runtime"),
         ("serve(print)(cfg, tq); serve(print)(cfg, tq)", "is served by one handler"),
     ],

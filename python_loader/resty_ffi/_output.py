@@ -1,7 +1,8 @@
 """What Python code prints, warns of and logs goes to nginx's error.log.
 
-Lines are whole and bear the name of the runtime whose code wrote them. What
-Python itself says of uncaught exceptions it writes to sys.stderr.
+Lines are whole and bear the name of the runtime whose code wrote them, and the
+id of the request that it was called for. What Python itself says of uncaught
+exceptions it writes to sys.stderr.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, BinaryIO
 
 import _resty_ffi
 
+from resty_ffi import _task
 from resty_ffi._imports import current
 from resty_ffi._modules import Modules
 
@@ -42,11 +44,16 @@ def install() -> None:
 
 
 def write(level: int, text: str, modules: Modules | None) -> None:
-    """Writes text to error.log, in the name of the runtime if there is one."""
+    """Writes text to error.log, in the name of the call or the runtime that the
+    code belongs to, if it does to one."""
     if modules is not None:
         text = modules.clean(text)
-    tq = modules.tq if modules is not None else 0
-    _resty_ffi.log(tq, level, text.encode("utf-8", "backslashreplace"))
+    data = text.encode("utf-8", "backslashreplace")
+    task: Any = _task.find()
+    if task is not None and task.handle:
+        task.log(level, data)
+    else:
+        _resty_ffi.log(modules.tq if modules is not None else 0, level, data)
 
 
 class _Line:

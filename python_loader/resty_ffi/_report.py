@@ -8,12 +8,23 @@ from pathlib import Path
 import _resty_ffi
 
 from resty_ffi import _output
+from resty_ffi._error import Error, Message
 from resty_ffi._imports import current
 
 # Between the user's frames are those of imports.
 _IMPORTS = ("<frozen importlib", "/importlib/__init__.py")
 
+_FAILED = 1
+"""The rc of a call whose handler raised something else than Error."""
+
 _OURS = f"{Path(__file__).parent}/"
+
+
+def answer(error: BaseException) -> tuple[int, Message]:
+    """The rc and the message that a call is answered with."""
+    if isinstance(error, Error):
+        return error.rc, error.message
+    return _FAILED, report(error)
 
 
 def report(error: BaseException) -> bytes:

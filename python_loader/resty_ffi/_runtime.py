@@ -1,22 +1,24 @@
 """Runtimes: what nginx loads and unloads. Imported by the loader only.
 
-A runtime has a thread: it imports the module, calls the entry function and
-serves, so that what the one made (an SQLite connection, say) the other may use.
+A runtime has a thread: it imports the module, calls the entry function, serves
+and ends the handler, so that what the one made (an SQLite connection, say) the
+other may use.
 """
 
 from __future__ import annotations
 
 import gc
+import os
 import subprocess
 import threading
 import typing
 
 import _resty_ffi
 
-from resty_ffi import _entry, _imports, _loggers, _output
+from resty_ffi import _entry, _imports, _loggers, _output, _server, _task
 from resty_ffi._modules import Modules
 from resty_ffi._report import report
-from resty_ffi._serve import Entry, Handler
+from resty_ffi._serve import Entry
 
 _runtimes: dict[int, Runtime] = {}
 """By queue: those that are loading or loaded."""
@@ -31,7 +33,7 @@ class Runtime:
         self.tq = tq
         self._entry = entry
         self._modules = Modules(entry.module, entry.folder, entry.fresh, tq)
-        self._handler: Handler | None = None
+        self._server: _server.Server | None = None
         self._loaded = threading.Event()
         self._failure: bytes | None = b"the load ended without a word"
         # A daemon, and so are the threads that it starts: none keeps the
@@ -48,11 +50,13 @@ class Runtime:
         self._loaded.wait()
         return self._failure
 
-    def serve(self, handler: Handler) -> None:
-        """Has the runtime's thread serve with this handler once it is loaded."""
-        if self._loaded.is_set() or self._handler is not None:
+    def serve(self, entry: Entry, cfg: int) -> None:
+        """Makes the handler, which is to serve once the runtime is loaded. cfg
+        is the address of its configuration, or 0."""
+        if self._loaded.is_set() or self._server is not None:
             raise RuntimeError("a runtime is served by one handler, set while it is loaded")
-        self._handler = handler
+        text = os.fsdecode(_resty_ffi.string_at(cfg)) if cfg else ""
+        self._server = _server.start(entry, text, self.tq)
 
     def close(self) -> bool:
         """Waits for the thread, which the end of the queue ends. Whether there
@@ -73,12 +77,14 @@ class Runtime:
         finally:
             self._loaded.set()
 
-        if self._failure is None and self._handler is not None:
-            _resty_ffi.serve(self.tq, self._handler, report)
+        if self._server is not None:
+            if self._failure is None:
+                self._server.run()
+            self._server.close()
 
     def _enter(self) -> None:
         module = self._modules.load()
-        function: Entry | None = getattr(module, self._entry.function, None)
+        function = getattr(module, self._entry.function, None)
         if not callable(function):
             raise LoadError(f"{self._entry.module} has no function {self._entry.function}")
 
@@ -104,6 +110,7 @@ def _join(thread: threading.Thread) -> None:
 def install() -> None:
     """Prepares the interpreter. Once per process, on its main thread."""
     # Only fork() has the loader unblock signals for the child (interpreter.c).
+    _task.on_thread = _resty_ffi.current_task
     for name in ("_USE_POSIX_SPAWN", "_USE_VFORK"):
         setattr(subprocess, name, False)
     _output.install()

@@ -2,133 +2,54 @@
 
 #include "bridge.h"
 
-#include "error.h"
+#include "calls.h"
+#include "service.h"
+#include "task.h"
 
 #include <ngx_http_lua_ffi.h>
 
 
-/* The rc of a call whose handler failed. */
-#define HANDLER_FAILED  1
-
-#define ERROR_MAX       512
+/* Handles that are told of at once. */
+#define TASKS_MAX  64
 
 
-static PyObject *
-to_request(void *task)
-{
-    size_t       len;
-    const char  *request;
-
-    request = ngx_http_lua_ffi_get_request(task, &len);
-
-    if (request == NULL) {
-        Py_RETURN_NONE;
-    }
-
-    return PyBytes_FromStringAndSize(request, (Py_ssize_t) len);
-}
+typedef struct {
+    PyObject  *task_type;
+    PyObject  *calls_type;
+} bridge_state_t;
 
 
-/* Raises TypeError, or what makes the object unfit, and leaves the task. */
-static int
-respond_buffer(void *task, int rc, PyObject *object)
-{
-    Py_buffer  view;
-
-    if (!PyObject_CheckBuffer(object)) {
-        PyErr_Format(PyExc_TypeError,
-                     "handler returned %s, not bytes, str or None",
-                     Py_TYPE(object)->tp_name);
-        return -1;
-    }
-
-    if (PyObject_GetBuffer(object, &view, PyBUF_SIMPLE) != 0) {
-        return -1;
-    }
-
-    /* An empty buffer may have no address, which would be nil. */
-    (void) ngx_http_lua_ffi_respond_copy(task, rc,
-                                         view.buf != NULL ? view.buf : "",
-                                         (size_t) view.len);
-    PyBuffer_Release(&view);
-
-    return 0;
-}
-
-
-/*
- * Holds the GIL.  0 when the task was responded to, else -1 with an exception
- * set.
- */
-static int
-respond(void *task, int rc, PyObject *object)
-{
-    Py_ssize_t   len;
-    const char  *text;
-
-    if (PyBytes_Check(object)) {
-        (void) ngx_http_lua_ffi_respond_copy(task, rc,
-                                             PyBytes_AS_STRING(object),
-                                             (size_t) PyBytes_GET_SIZE(object));
-        return 0;
-    }
-
-    if (object == Py_None) {
-        (void) ngx_http_lua_ffi_respond_copy(task, rc, NULL, 0);
-        return 0;
-    }
-
-    if (PyUnicode_Check(object)) {
-        text = PyUnicode_AsUTF8AndSize(object, &len);
-        if (text == NULL) {
-            return -1;
-        }
-
-        (void) ngx_http_lua_ffi_respond_copy(task, rc, text, (size_t) len);
-        return 0;
-    }
-
-    return respond_buffer(task, rc, object);
-}
-
-
-/* Holds the GIL, with an exception set: makes it the call's error. */
-static void
-respond_error(void *task, PyObject *report)
-{
-    char       text[ERROR_MAX];
-    PyObject  *exception, *message;
-
-    exception = PyErr_GetRaisedException();
-    message = PyObject_CallOneArg(report, exception);
-    Py_DECREF(exception);
-
-    if (message == NULL || respond(task, HANDLER_FAILED, message) != 0) {
-        error_text(text, sizeof(text));
-        (void) ngx_http_lua_ffi_respond_copy(task, HANDLER_FAILED, text,
-                                             strlen(text));
-    }
-
-    Py_XDECREF(message);
-}
+/* The call that this thread serves. */
+static _Thread_local struct {
+    void      *task;            /* NULL: none */
+    PyObject  *object;          /* NULL: nobody has asked for it */
+} current;
 
 
 /* Holds the GIL. */
 static void
-serve_task(void *task, PyObject *handler, PyObject *report)
+serve_task(void *task, service_t *service)
 {
-    PyObject  *request, *response;
+    PyObject  *handler, *request, *response;
 
-    response = NULL;
-    request = to_request(task);
+    current.task = task;
 
-    if (request != NULL) {
-        response = PyObject_CallOneArg(handler, request);
-        Py_DECREF(request);
+    handler = service_find(service, task);
+    request = handler != NULL ? task_request(task) : NULL;
+    response = request != NULL ? PyObject_CallOneArg(handler, request) : NULL;
+
+    Py_XDECREF(handler);
+    Py_XDECREF(request);
+
+    if (response == NULL || task_respond(task, 0, response) != 0) {
+        service_fail(service, task);
     }
 
-    if (response == NULL || respond(task, 0, response) != 0) {
-        respond_error(task, report);
+    current.task = NULL;
+
+    if (current.object != NULL) {
+        task_end(current.object);
+        Py_CLEAR(current.object);
     }
 
     Py_XDECREF(response);
@@ -163,10 +84,12 @@ static PyObject *
 bridge_serve(PyObject *module, PyObject *args)
 {
     void                *task;
-    PyObject            *handler, *report;
+    service_t            service;
     unsigned long long   tq;
 
-    if (!PyArg_ParseTuple(args, "KOO:serve", &tq, &handler, &report)) {
+    if (!PyArg_ParseTuple(args, "KOOO:serve", &tq, &service.function,
+                          &service.methods, &service.error_answer))
+    {
         return NULL;
     }
 
@@ -177,8 +100,99 @@ bridge_serve(PyObject *module, PyObject *args)
             Py_RETURN_NONE;
         }
 
-        serve_task(task, handler, report);
+        serve_task(task, &service);
     }
+}
+
+
+static PyObject *
+bridge_current_task(PyObject *module, PyObject *unused)
+{
+    bridge_state_t  *state;
+
+    if (current.task == NULL) {
+        Py_RETURN_NONE;
+    }
+
+    if (current.object == NULL) {
+        state = PyModule_GetState(module);
+        current.object = task_object(state->task_type, current.task, 0);
+    }
+
+    Py_XINCREF(current.object);
+
+    return current.object;
+}
+
+
+static PyObject *
+bridge_calls(PyObject *module, PyObject *args)
+{
+    bridge_state_t  *state;
+
+    state = PyModule_GetState(module);
+
+    return calls_object(state->calls_type, state->task_type, args);
+}
+
+
+static PyObject *
+bridge_poll_abandoned(PyObject *module, PyObject *args)
+{
+    int                  i, n;
+    void                *tasks[TASKS_MAX];
+    PyObject            *handle, *list;
+    unsigned long long   tq;
+
+    if (!PyArg_ParseTuple(args, "K:poll_abandoned", &tq)) {
+        return NULL;
+    }
+
+    n = ngx_http_lua_ffi_poll_abandoned((void *) (uintptr_t) tq, tasks,
+                                        TASKS_MAX);
+    list = PyList_New(n);
+
+    for (i = 0; list != NULL && i < n; i++) {
+        handle = PyLong_FromVoidPtr(tasks[i]);
+
+        if (handle == NULL) {
+            Py_CLEAR(list);
+            break;
+        }
+
+        PyList_SET_ITEM(list, i, handle);
+    }
+
+    return list;
+}
+
+
+static PyObject *
+bridge_event_fd(PyObject *module, PyObject *args)
+{
+    int                  fd;
+    unsigned long long   tq;
+
+    if (!PyArg_ParseTuple(args, "K:event_fd", &tq)) {
+        return NULL;
+    }
+
+    fd = ngx_http_lua_ffi_event_fd((void *) (uintptr_t) tq);
+
+    return fd != -1 ? PyLong_FromLong(fd) : PyErr_SetFromErrno(PyExc_OSError);
+}
+
+
+static PyObject *
+bridge_string_at(PyObject *module, PyObject *args)
+{
+    unsigned long long  address;
+
+    if (!PyArg_ParseTuple(args, "K:string_at", &address)) {
+        return NULL;
+    }
+
+    return PyBytes_FromString((const char *) (uintptr_t) address);
 }
 
 
@@ -203,7 +217,8 @@ bridge_log(PyObject *module, PyObject *args)
 static int
 bridge_exec(PyObject *module)
 {
-    size_t  i;
+    size_t           i;
+    bridge_state_t  *state;
 
     static const struct {
         const char  *name;
@@ -217,6 +232,15 @@ bridge_exec(PyObject *module)
         { "DEBUG", NGX_HTTP_LUA_FFI_LOG_DEBUG },
     };
 
+    state = PyModule_GetState(module);
+
+    state->task_type = task_type();
+    state->calls_type = calls_type();
+
+    if (state->task_type == NULL || state->calls_type == NULL) {
+        return -1;
+    }
+
     for (i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
         if (PyModule_AddIntConstant(module, levels[i].name, levels[i].level)
             != 0)
@@ -229,9 +253,45 @@ bridge_exec(PyObject *module)
 }
 
 
+static int
+bridge_traverse(PyObject *module, visitproc visit, void *arg)
+{
+    bridge_state_t  *state;
+
+    state = PyModule_GetState(module);
+    Py_VISIT(state->task_type);
+    Py_VISIT(state->calls_type);
+
+    return 0;
+}
+
+
+static int
+bridge_clear(PyObject *module)
+{
+    bridge_state_t  *state;
+
+    state = PyModule_GetState(module);
+    Py_CLEAR(state->task_type);
+    Py_CLEAR(state->calls_type);
+
+    return 0;
+}
+
+
 static PyMethodDef  bridge_methods[] = {
     { "serve", bridge_serve, METH_VARARGS,
-      "Calls the handler for each call of a runtime until it is unloaded." },
+      "Answers the calls of a runtime until it is unloaded." },
+    { "current_task", bridge_current_task, METH_NOARGS,
+      "The call that this thread is serving, or None." },
+    { "calls", bridge_calls, METH_VARARGS,
+      "Awaited, answers the calls that wait." },
+    { "poll_abandoned", bridge_poll_abandoned, METH_VARARGS,
+      "Handles of tasks whose callers have gone." },
+    { "event_fd", bridge_event_fd, METH_VARARGS,
+      "The descriptor that is readable when there is something to poll." },
+    { "string_at", bridge_string_at, METH_VARARGS,
+      "The bytes of a C string." },
     { "log", bridge_log, METH_VARARGS,
       "Writes text to nginx's error.log." },
     { NULL, NULL, 0, NULL }
@@ -248,6 +308,9 @@ static struct PyModuleDef  bridge_module = {
     PyModuleDef_HEAD_INIT,
     .m_name = "_resty_ffi",
     .m_doc = "nginx's side of the package resty_ffi.",
+    .m_size = sizeof(bridge_state_t),
+    .m_traverse = bridge_traverse,
+    .m_clear = bridge_clear,
     .m_methods = bridge_methods,
     .m_slots = bridge_slots,
 };

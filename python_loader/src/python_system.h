@@ -50,4 +50,49 @@ PyErr_GetRaisedException(void)
 #endif
 
 
+#if PY_VERSION_HEX < 0x030a0000
+
+typedef enum {
+    PYGEN_RETURN = 0,
+    PYGEN_ERROR = -1,
+    PYGEN_NEXT = 1,
+} PySendResult;
+
+#endif
+
+
+/*
+ * How a coroutine ended whose send() or throw() returned NULL: with a value,
+ * which is taken out of the exception, or with another exception.
+ */
+static inline PySendResult
+PySystem_Ended(PyObject **value)
+{
+    PyObject  *exception;
+
+    if (!PyErr_ExceptionMatches(PyExc_StopIteration)) {
+        return PYGEN_ERROR;
+    }
+
+    exception = PyErr_GetRaisedException();
+    *value = PyObject_GetAttrString(exception, "value");
+    Py_DECREF(exception);
+
+    return *value != NULL ? PYGEN_RETURN : PYGEN_ERROR;
+}
+
+
+#if PY_VERSION_HEX < 0x030a0000
+
+static inline PySendResult
+PyIter_Send(PyObject *coroutine, PyObject *value, PyObject **result)
+{
+    *result = PyObject_CallMethod(coroutine, "send", "O", value);
+
+    return *result != NULL ? PYGEN_NEXT : PySystem_Ended(result);
+}
+
+#endif
+
+
 #endif /* PYTHON_SYSTEM_H_INCLUDED */

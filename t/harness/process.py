@@ -64,6 +64,7 @@ class Usage:
     threads: int
     files: int
     sockets: int
+    """But for unix sockets, of which event loops have some."""
     resident_kib: int
 
     @classmethod
@@ -73,11 +74,12 @@ class Usage:
         for entry in Path(f"/proc/{pid}/fd").iterdir():
             with suppress(FileNotFoundError):
                 files.append(os.readlink(entry))
+        local = set(Path(f"/proc/{pid}/net/unix").read_text().split())
         status = Path(f"/proc/{pid}/status").read_text()
         return cls(
             threads=int(_field(status, "Threads")),
             files=len(files),
-            sockets=sum(name.startswith("socket:") for name in files),
+            sockets=len({name[8:-1] for name in files if name.startswith("socket:")} - local),
             resident_kib=int(_field(status, "VmRSS")),
         )
 

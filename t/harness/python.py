@@ -17,7 +17,12 @@ _LUA = {
         if not rt then
             return rt, err
         end
-        return rt:call(ngx.req.get_uri_args().request)
+        local args = ngx.req.get_uri_args()
+        local opts = { timeout = tonumber(args.timeout) }
+        if args.method == "" then
+            return rt(args.request, opts)
+        end
+        return rt[args.method](rt, args.request, opts)
     """,
 }
 
@@ -66,11 +71,12 @@ class Python:
 
     def load(self, cfg: str | None) -> Values:
         """[True], or False and the error."""
-        return self.nginx.values(self._path("load", cfg))
+        return self.nginx.values(self.path("load", cfg))
 
-    def call(self, cfg: str, request: str | bytes | None = "") -> Values:
-        """What the call returned, or nil and the error of the load."""
-        return self.nginx.values(self._path("call", cfg, request))
+    def call(self, cfg: str, request: str | bytes | None = "", **options: Any) -> Values:
+        """What the call returned, or nil and the error of the load. Options are
+        those of path()."""
+        return self.nginx.values(self.path("call", cfg, request, **options))
 
     def answer(self, cfg: str, request: str | bytes | None = "") -> str:
         """The response to a call that must succeed."""
@@ -80,9 +86,23 @@ class Python:
 
     def unload(self, cfg: str) -> None:
         """Returns when the runtime is gone."""
-        assert self.nginx.values(self._path("unload", cfg)) == [True]
+        assert self.nginx.values(self.path("unload", cfg)) == [True]
 
-    def _path(self, verb: str, cfg: str | None, request: str | bytes | None = None) -> str:
-        args = {"library": self.library, "cfg": cfg, "request": request}
+    def path(
+        self,
+        verb: str,
+        cfg: str | None,
+        request: str | bytes | None = None,
+        method: str = "call",
+        timeout: float | None = None,
+    ) -> str:
+        """What begin() asks for. method "" is a plain call."""
+        args = {
+            "library": self.library,
+            "cfg": cfg,
+            "request": request,
+            "method": method,
+            "timeout": timeout,
+        }
         known = {name: value for name, value in args.items() if value is not None}
         return f"/{verb}?{urlencode(known)}"
