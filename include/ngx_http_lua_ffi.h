@@ -82,6 +82,17 @@ int libffi_init(char *cfg, void *tq);
  */
 void libffi_fini(void *tq);
 
+/*
+ * Optional; for a library that hands over to another one, which may stay when
+ * it goes.  Called on a thread of its own when the last of its runtimes has
+ * ended and it is about to be unmapped, tq being that runtime's: after
+ * libffi_fini(), and after a failed libffi_init(), too.  May block.
+ *
+ * When it returns no thread may run this library's own code any more: nginx
+ * does not wait for the threads of a library that exports this.
+ */
+void libffi_close(void *tq);
+
 
 /* ---- polling ---------------------------------------------------------- */
 
@@ -236,8 +247,8 @@ void ngx_http_lua_ffi_log_task(void *task, int level, const char *msg,
 /*
  * The path that the library was found at, which dladdr() does not tell when
  * nginx opened a private copy.  NUL-terminated, borrowed, valid during
- * libffi_init() and libffi_fini(): copy it for any other use.  NULL for a
- * stale handle.
+ * libffi_init(), libffi_fini() and libffi_close(): copy it for any other use.
+ * NULL for a stale handle.
  */
 const char *ngx_http_lua_ffi_library_path(void *tq);
 

@@ -375,6 +375,7 @@ ngx_http_lua_ffi_image_symbols(ngx_http_lua_ffi_image_t *image, char **error)
     image->init = (int (*)(char *, void *)) dlsym(image->handle,
                                                   "libffi_init");
     image->fini = (void (*)(void *)) dlsym(image->handle, "libffi_fini");
+    image->close = (void (*)(void *)) dlsym(image->handle, "libffi_close");
 
     if (image->init == NULL) {
         *error = ngx_http_lua_ffi_image_format("\"%s\" has no libffi_init()",

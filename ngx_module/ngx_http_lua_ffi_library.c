@@ -32,6 +32,13 @@ struct ngx_http_lua_ffi_library_s {
 };
 
 
+/* A function of a library that a thread is started for. */
+typedef struct {
+    void                      (*function)(void *tq);
+    void                       *tq;
+} ngx_http_lua_ffi_called_t;
+
+
 static ngx_http_lua_ffi_library_t *ngx_http_lua_ffi_library_get(
     ngx_str_t *name);
 static void ngx_http_lua_ffi_library_forget(ngx_http_lua_ffi_library_t *lib);
@@ -46,7 +53,10 @@ static void ngx_http_lua_ffi_op_init(ngx_http_lua_ffi_op_t *op);
 static ngx_http_lua_ffi_image_t *ngx_http_lua_ffi_op_image(
     ngx_http_lua_ffi_op_t *op);
 static void ngx_http_lua_ffi_op_unload(ngx_http_lua_ffi_op_t *op);
-static void *ngx_http_lua_ffi_op_fini(void *data);
+static void ngx_http_lua_ffi_op_call(ngx_http_lua_ffi_op_t *op,
+    void (*function)(void *), const char *failure);
+static void *ngx_http_lua_ffi_op_called(void *data);
+static ngx_uint_t ngx_http_lua_ffi_op_gone(ngx_http_lua_ffi_op_t *op);
 static void ngx_http_lua_ffi_op_close(ngx_http_lua_ffi_op_t *op);
 
 
@@ -433,9 +443,6 @@ ngx_http_lua_ffi_op_image(ngx_http_lua_ffi_op_t *op)
 static void
 ngx_http_lua_ffi_op_unload(ngx_http_lua_ffi_op_t *op)
 {
-    int        err;
-    pthread_t  thread;
-
     if (op->joins) {
         (void) pthread_join(op->load_thread, NULL);
     }
@@ -444,35 +451,79 @@ ngx_http_lua_ffi_op_unload(ngx_http_lua_ffi_op_t *op)
         return;
     }
 
-    if (op->fini && op->image->fini != NULL) {
-        /*
-         * On a thread of its own again: thread-local destructors that the
-         * library registers would keep it mapped until this one ends.
-         */
-        err = pthread_create(&thread, NULL, ngx_http_lua_ffi_op_fini, op);
-
-        if (err != 0) {
-            op->image->stuck = 1;
-            op->notice = "no thread to call libffi_fini() on";
-
-        } else {
-            (void) pthread_join(thread, NULL);
-        }
+    if (op->fini) {
+        ngx_http_lua_ffi_op_call(op, op->image->fini, "no thread to call "
+                                 "libffi_fini() on");
     }
 
     ngx_http_lua_ffi_op_close(op);
 }
 
 
+/*
+ * the operation's thread; blocks.  Calls a function of the library, which may
+ * be NULL, on a thread of its own: thread-local destructors that the library
+ * registers would keep it mapped until this one ends.
+ */
+static void
+ngx_http_lua_ffi_op_call(ngx_http_lua_ffi_op_t *op, void (*function)(void *),
+    const char *failure)
+{
+    pthread_t                  thread;
+    ngx_http_lua_ffi_called_t  called;
+
+    if (function == NULL) {
+        return;
+    }
+
+    called.function = function;
+    called.tq = ffi_queue_handle(op->queue);
+
+    if (pthread_create(&thread, NULL, ngx_http_lua_ffi_op_called, &called)
+        != 0)
+    {
+        op->image->stuck = 1;
+        op->notice = failure;
+        return;
+    }
+
+    (void) pthread_join(thread, NULL);
+}
+
+
 /* a thread of its own; blocks */
 static void *
-ngx_http_lua_ffi_op_fini(void *data)
+ngx_http_lua_ffi_op_called(void *data)
 {
-    ngx_http_lua_ffi_op_t  *op = data;
+    ngx_http_lua_ffi_called_t  *called = data;
 
-    op->image->fini(ffi_queue_handle(op->queue));
+    called->function(called->tq);
 
     return NULL;
+}
+
+
+/* the operation's thread; blocks; whether no thread runs the library's code */
+static ngx_uint_t
+ngx_http_lua_ffi_op_gone(ngx_http_lua_ffi_op_t *op)
+{
+    if (op->image->close != NULL) {
+        /* it knows better */
+        return 1;
+    }
+
+    /* a pinned library's failed load is not worth waiting for */
+    if (ffi_thread_wait_gone(op->queue,
+                             op->unpin ? NGX_HTTP_LUA_FFI_GONE_MS : 0))
+    {
+        return 1;
+    }
+
+    if (op->unpin) {
+        op->notice = "it stays mapped: some of its threads have not ended";
+    }
+
+    return 0;
 }
 
 
@@ -489,24 +540,22 @@ ngx_http_lua_ffi_op_close(ngx_http_lua_ffi_op_t *op)
         return;
     }
 
-    /* a pinned library's failed load is not worth waiting for */
-    if (!ffi_thread_wait_gone(op->queue,
-                              op->unpin ? NGX_HTTP_LUA_FFI_GONE_MS : 0))
-    {
+    if (!ngx_http_lua_ffi_op_gone(op)) {
         image->stuck = 1;
-
-        if (op->unpin) {
-            op->notice = "it stays mapped: some of its threads have not ended";
-        }
     }
 
     if (image->users > 0) {
         return;
     }
 
-    if (image->stuck && !op->unpin) {
+    if (!op->unpin && (image->stuck || image->close != NULL)) {
         /* it is there to stay, and to be used */
         return;
+    }
+
+    if (!image->stuck) {
+        ngx_http_lua_ffi_op_call(op, image->close, "no thread to call "
+                                 "libffi_close() on");
     }
 
     if (image->stuck) {

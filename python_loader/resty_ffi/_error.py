@@ -29,4 +29,7 @@ class Error(Exception):
         self.message = message
 
     def __str__(self) -> str:
-        return f"{self.rc}: {self.message!r}"
+        message = self.message
+        if isinstance(message, bytes):
+            message = message.decode("utf-8", "backslashreplace")
+        return f"{self.rc}: {message}"

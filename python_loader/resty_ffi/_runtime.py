@@ -15,7 +15,7 @@ import typing
 
 import _resty_ffi
 
-from resty_ffi import _entry, _imports, _loggers, _output, _server, _task
+from resty_ffi import _entry, _imports, _loggers, _output, _server, _task, _threads
 from resty_ffi._modules import Modules
 from resty_ffi._report import report
 from resty_ffi._serve import Entry
@@ -33,6 +33,7 @@ class Runtime:
         self.tq = tq
         self._entry = entry
         self._modules = Modules(entry.module, entry.folder, entry.fresh, tq)
+        self._threads = _threads.Watch()
         self._server: _server.Server | None = None
         self._loaded = threading.Event()
         self._failure: bytes | None = b"the load ended without a word"
@@ -63,6 +64,7 @@ class Runtime:
         were modules to forget."""
         if self._thread.ident is not None:
             _join(self._thread)
+        self._threads.end()
         _loggers.drop(self._modules)
         return self._modules.drop()
 
@@ -143,6 +145,13 @@ def unload(tq: int) -> None:
             clean_up()
         # Modules and their functions refer to each other.
         gc.collect()
+
+
+def busy() -> bytes | None:
+    """Why Python cannot be ended, or None. When there is no runtime."""
+    gc.collect()
+    reason = _threads.busy()
+    return reason.encode("utf-8", "backslashreplace") if reason else None
 
 
 def find(tq: int) -> Runtime:

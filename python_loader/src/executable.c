@@ -39,6 +39,7 @@ join(char *path, const char *folder, const char *name)
 }
 
 
+/* An environment of this version: the loaders of all are in one. */
 static bool
 in_venv(const char *library, char *path)
 {
@@ -52,7 +53,10 @@ in_venv(const char *library, char *path)
 
     while (to_parent(folder)) {
         if (join(path, folder, "pyvenv.cfg") && access(path, F_OK) == 0) {
-            return join(path, folder, "bin/python") && access(path, X_OK) == 0;
+            return join(path, folder, "lib/python" VERSION)
+                   && access(path, F_OK) == 0
+                   && join(path, folder, "bin/python")
+                   && access(path, X_OK) == 0;
         }
     }
 
@@ -86,6 +90,15 @@ beside_libpython(char *path)
 }
 
 
+/* The one that the loader was built for, which may be an environment's. */
+static bool
+built_for(char *path)
+{
+    return snprintf(path, EXECUTABLE_MAX, "%s", PYTHON_EXECUTABLE)
+           < EXECUTABLE_MAX && access(path, X_OK) == 0;
+}
+
+
 static bool
 is_program(const char *path)
 {
@@ -93,6 +106,45 @@ is_program(const char *path)
 
     return stat(path, &st) == 0 && S_ISREG(st.st_mode)
            && access(path, X_OK) == 0;
+}
+
+
+/* False where the program's name says that it is of another version. */
+static bool
+is_of_version(const char *path)
+{
+    char         real[PATH_MAX];
+    const char  *name;
+
+    if (realpath(path, real) == NULL) {
+        return true;
+    }
+
+    name = strrchr(real, '/') + 1;
+
+    return strncmp(name, "python3.", sizeof("python3.") - 1) != 0
+           || strcmp(name, "python" VERSION) == 0;
+}
+
+
+static bool
+wanted_is_usable(const char *wanted, char *why, size_t why_size)
+{
+    if (wanted[0] != '/' || strlen(wanted) >= EXECUTABLE_MAX
+        || !is_program(wanted))
+    {
+        snprintf(why, why_size, "RESTY_FFI_PYTHON is not the absolute path of "
+                 "a program that may be run: %s", wanted);
+        return false;
+    }
+
+    if (!is_of_version(wanted)) {
+        snprintf(why, why_size, "RESTY_FFI_PYTHON is not a python" VERSION
+                 ", which this loader was built for: %s", wanted);
+        return false;
+    }
+
+    return true;
 }
 
 
@@ -104,19 +156,15 @@ executable_find(const char *library, char *path, char *why, size_t why_size)
     wanted = getenv("RESTY_FFI_PYTHON");
 
     if (wanted != NULL && wanted[0] != '\0') {
-        if (wanted[0] == '/' && strlen(wanted) < EXECUTABLE_MAX
-            && is_program(wanted))
-        {
-            strcpy(path, wanted);
-            return 0;
+        if (!wanted_is_usable(wanted, why, why_size)) {
+            return -1;
         }
 
-        snprintf(why, why_size, "RESTY_FFI_PYTHON is not the absolute path of "
-                 "a program that may be run: %s", wanted);
-        return -1;
+        strcpy(path, wanted);
+        return 0;
     }
 
-    if (in_venv(library, path) || beside_libpython(path)) {
+    if (in_venv(library, path) || built_for(path) || beside_libpython(path)) {
         return 0;
     }
 

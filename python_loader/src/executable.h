@@ -15,8 +15,9 @@
 
 /*
  * Any thread; needs no interpreter.  In this order: $RESTY_FFI_PYTHON, the
- * virtual environment that the library is installed in, the python that
- * belongs to the libpython in use.
+ * virtual environment that the library is installed in, if it is of this
+ * version; the python that the loader was built for; the one that belongs to
+ * the libpython in use.
  *
  * path  gets the absolute path (EXECUTABLE_MAX bytes)
  * why   gets the reason when there is none

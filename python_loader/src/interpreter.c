@@ -5,6 +5,7 @@
 #include "bridge.h"
 #include "error.h"
 #include "executable.h"
+#include "memory.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
@@ -16,21 +17,21 @@
 #include <unistd.h>
 
 
-#define FAILURE_MAX  1024
+#define FAILURE_MAX  (EXECUTABLE_MAX + 512)
 
 
-typedef struct {
-    const char  *library;
-    const char  *executable;
-    sem_t        done;
-} start_t;
+static pthread_t       owner;
+static bool            owned;
 
+/* the owner thread's, and then of the one that waits for it */
+static const char     *library;
+static char            executable[EXECUTABLE_MAX];
+static char            failure[FAILURE_MAX];
+static PyThreadState  *state;            /* NULL: not initialised */
+static void           *libpython;
 
-static pthread_mutex_t  lock = PTHREAD_MUTEX_INITIALIZER;
-
-/* guarded by lock; the owner thread writes for the one that holds it */
-static bool             attempted;
-static char             failure[FAILURE_MAX];
+static sem_t           started;
+static sem_t           ending;
 
 
 /*
@@ -74,7 +75,7 @@ make_libpython_global(void)
     Dl_info  info;
 
     if (dladdr((void *) (uintptr_t) Py_InitializeFromConfig, &info) != 0) {
-        (void) dlopen(info.dli_fname, RTLD_NOW|RTLD_GLOBAL|RTLD_NOLOAD);
+        libpython = dlopen(info.dli_fname, RTLD_NOW|RTLD_GLOBAL|RTLD_NOLOAD);
     }
 }
 
@@ -106,7 +107,7 @@ give_signals_back(void)
 
 
 static PyStatus
-initialise(const char *executable)
+initialise(void)
 {
     PyStatus     status;
     PyConfig     config;
@@ -145,7 +146,7 @@ initialise(const char *executable)
 
 /* Holds the GIL. */
 static int
-run_bootstrap(const char *library)
+run_bootstrap(void)
 {
     PyObject  *globals, *result;
 
@@ -165,19 +166,21 @@ run_bootstrap(const char *library)
 
 
 static void
-start(const char *library, const char *executable)
+start(void)
 {
     PyStatus  status;
 
     make_libpython_global();
     (void) pthread_atfork(NULL, NULL, give_signals_back);
 
+    memory_install();
+
     if (bridge_register() != 0) {
         snprintf(failure, FAILURE_MAX, "no memory for Python");
         return;
     }
 
-    status = initialise(executable);
+    status = initialise();
 
     if (PyStatus_Exception(status)) {
         snprintf(failure, FAILURE_MAX, "Python (%s) does not start: %s",
@@ -185,82 +188,78 @@ start(const char *library, const char *executable)
         return;
     }
 
-    if (run_bootstrap(library) != 0) {
+    if (run_bootstrap() != 0) {
         error_text(failure, FAILURE_MAX);
     }
 
-    (void) PyEval_SaveThread();
+    state = PyEval_SaveThread();
 }
 
 
-/* The owner thread. */
+static void
+wait_for(sem_t *sem)
+{
+    while (sem_wait(sem) != 0) { /* interrupted */ }
+}
+
+
 static void *
 own(void *data)
 {
-    start_t  *s = data;
+    start();
+    sem_post(&started);
 
-    start(s->library, s->executable);
-    sem_post(&s->done);
+    wait_for(&ending);
 
-    for ( ;; ) {
-        (void) pause();
+    if (state != NULL) {
+        PyEval_RestoreThread(state);
+        (void) Py_FinalizeEx();
     }
 
     return NULL;
 }
 
 
-static void
-start_owner(const char *library, const char *executable)
+const char *
+interpreter_start(const char *path)
 {
-    int        err;
-    start_t    s;
-    pthread_t  thread;
+    int  err;
 
-    s.library = library;
-    s.executable = executable;
-    sem_init(&s.done, 0, 0);
+    library = path;
 
-    err = pthread_create(&thread, NULL, own, &s);
+    if (executable_find(library, executable, failure, FAILURE_MAX) != 0) {
+        return failure;
+    }
+
+    sem_init(&started, 0, 0);
+    sem_init(&ending, 0, 0);
+
+    err = pthread_create(&owner, NULL, own, NULL);
 
     if (err != 0) {
         snprintf(failure, FAILURE_MAX, "no thread for Python: %s",
                  strerror(err));
-
-    } else {
-        (void) pthread_setname_np(thread, "ffi-python");
-        (void) pthread_detach(thread);
-
-        while (sem_wait(&s.done) != 0) { /* interrupted */ }
+        return failure;
     }
 
-    sem_destroy(&s.done);
+    owned = true;
+    (void) pthread_setname_np(owner, "ffi-python");
+
+    wait_for(&started);
+
+    return failure[0] != '\0' ? failure : NULL;
 }
 
 
-const char *
-interpreter_start(const char *library)
+void
+interpreter_end(void)
 {
-    char  executable[EXECUTABLE_MAX];
-
-    pthread_mutex_lock(&lock);
-
-    if (attempted) {
-        /* One start per process, whatever came of it. */
-
-    } else if (Py_IsInitialized()) {
-        snprintf(failure, FAILURE_MAX, "another library has started Python in "
-                 "this worker already");
-
-    } else if (executable_find(library, executable, failure, FAILURE_MAX)
-               == 0)
-    {
-        start_owner(library, executable);
+    if (owned) {
+        sem_post(&ending);
+        (void) pthread_join(owner, NULL);
     }
 
-    attempted = true;
-
-    pthread_mutex_unlock(&lock);
-
-    return failure[0] != '\0' ? failure : NULL;
+    if (libpython != NULL) {
+        (void) dlclose(libpython);
+    }
 }

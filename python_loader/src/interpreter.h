@@ -1,8 +1,8 @@
 /*
- * The interpreter: one per process, started at the first load and never ended.
+ * The interpreter, started once and ended once while this library is mapped.
  *
- * One thread of its own initialises it and then sleeps: Python's main thread
- * stays alive, runs no user code and is the only one that could finalise.
+ * One thread of its own initialises it, then sleeps, and finalises it: Python's
+ * main thread stays alive all the time and runs no user code.
  */
 
 #ifndef INTERPRETER_H_INCLUDED
@@ -10,16 +10,20 @@
 
 
 /*
- * Any thread; must not hold the GIL; blocks until the interpreter runs.
- * Starts it unless that was done before.
+ * Any thread that does not hold the GIL; blocks until Python runs.
  *
  * library  where the loader was found: its environment and its Python package
  *          are looked for from there.  Borrowed.
  *
- * Returns NULL, or why Python does not run (constant, for ever): a start that
- * failed is not tried again in this process.
+ * Returns NULL, or why Python does not run (constant).
  */
 const char *interpreter_start(const char *library);
+
+/*
+ * Any thread that does not hold the GIL, after interpreter_start(), whatever
+ * came of that; blocks until Python has ended.  Nothing of it may be in use.
+ */
+void interpreter_end(void);
 
 
 #endif /* INTERPRETER_H_INCLUDED */

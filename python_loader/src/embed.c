@@ -1,0 +1,152 @@
+#include "python_system.h"
+
+#include "embed.h"
+
+#include "error.h"
+#include "interpreter.h"
+#include "memory.h"
+
+#include <ngx_http_lua_ffi.h>
+
+#include <stdio.h>
+#include <string.h>
+
+
+#define ERROR_MAX  1024
+
+
+/* Holds the GIL.  The result of resty_ffi._runtime.<name>(), or NULL. */
+static PyObject *
+call_runtime(const char *name, PyObject *args)
+{
+    PyObject  *function, *module, *result;
+
+    function = NULL;
+    result = NULL;
+
+    module = PyImport_ImportModule("resty_ffi._runtime");
+
+    if (module != NULL) {
+        function = PyObject_GetAttrString(module, name);
+    }
+
+    if (function != NULL && args != NULL) {
+        result = PyObject_CallObject(function, args);
+    }
+
+    Py_XDECREF(module);
+    Py_XDECREF(function);
+    Py_XDECREF(args);
+
+    return result;
+}
+
+
+/*
+ * Holds the GIL.  The bytes that a function of resty_ffi._runtime returned, or
+ * the exception that it raised, as text; NULL for None.  Takes the result.
+ */
+static const char *
+result_text(PyObject *result, char text[ERROR_MAX])
+{
+    const char  *message;
+
+    if (result == Py_None) {
+        Py_DECREF(result);
+        return NULL;
+    }
+
+    message = result != NULL ? PyBytes_AsString(result) : NULL;
+
+    if (message != NULL) {
+        snprintf(text, ERROR_MAX, "%s", message);
+
+    } else {
+        error_text(text, ERROR_MAX);
+    }
+
+    Py_XDECREF(result);
+
+    return text;
+}
+
+
+static int
+embed_load(char *cfg, void *tq)
+{
+    char              text[ERROR_MAX];
+    const char       *why;
+    PyGILState_STATE  gil;
+
+    gil = PyGILState_Ensure();
+
+    why = result_text(call_runtime("load", Py_BuildValue("KyK",
+                                   (unsigned long long) (uintptr_t) tq, cfg,
+                                   (unsigned long long) (uintptr_t) cfg)),
+                      text);
+    PyGILState_Release(gil);
+
+    if (why == NULL) {
+        return 0;
+    }
+
+    ngx_http_lua_ffi_set_error(tq, why, strlen(why));
+
+    return -1;
+}
+
+
+static void
+embed_unload(void *tq)
+{
+    char              text[ERROR_MAX];
+    const char       *why;
+    PyGILState_STATE  gil;
+
+    gil = PyGILState_Ensure();
+
+    why = result_text(call_runtime("unload", Py_BuildValue("(K)",
+                                        (unsigned long long) (uintptr_t) tq)),
+                      text);
+    PyGILState_Release(gil);
+
+    if (why != NULL) {
+        ngx_http_lua_ffi_log(tq, NGX_HTTP_LUA_FFI_LOG_ERR, why, strlen(why));
+    }
+}
+
+
+static const char *
+embed_busy(void)
+{
+    const char       *why;
+    static char       text[ERROR_MAX];
+    PyGILState_STATE  gil;
+
+    gil = PyGILState_Ensure();
+
+    if (PyInterpreterState_Next(PyInterpreterState_Head()) != NULL) {
+        /* before 3.12 Python aborts when it ends before them */
+        why = "it has sub-interpreters";
+
+    } else {
+        why = result_text(call_runtime("busy", PyTuple_New(0)), text);
+    }
+
+    PyGILState_Release(gil);
+
+    return why;
+}
+
+
+__attribute__((visibility("default")))
+extern const embed_t  resty_ffi_embed;
+
+const embed_t  resty_ffi_embed = {
+    .start = interpreter_start,
+    .load = embed_load,
+    .unload = embed_unload,
+    .busy = embed_busy,
+    .end = interpreter_end,
+    .release = memory_release,
+};
