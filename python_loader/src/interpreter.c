@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -106,6 +107,18 @@ give_signals_back(void)
 }
 
 
+/*
+ * numpy's OpenBLAS starts a thread for each core when it is imported, which
+ * lives as long as it is mapped: Python could never be unmapped.  As many
+ * workers as cores would get in each other's way with them anyway.
+ */
+static void
+limit_openblas(void)
+{
+    (void) setenv("OPENBLAS_NUM_THREADS", "1", 0);
+}
+
+
 static PyStatus
 initialise(void)
 {
@@ -174,6 +187,7 @@ start(void)
     (void) pthread_atfork(NULL, NULL, give_signals_back);
 
     memory_install();
+    limit_openblas();
 
     if (bridge_register() != 0) {
         snprintf(failure, FAILURE_MAX, "no memory for Python");
