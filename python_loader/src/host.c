@@ -1,6 +1,7 @@
 #include "host.h"
 
 #include "embed.h"
+#include "keys.h"
 #include "objects.h"
 
 #include <ngx_http_lua_ffi.h>
@@ -26,6 +27,7 @@ typedef struct {
     void           *handle;
     const embed_t  *embed;
     objects_t      *before;             /* what was mapped already */
+    keys_t          keys;
     unsigned        runtimes;
     unsigned        loaders;            /* that hold it */
 } host_python_t;
@@ -190,7 +192,9 @@ host_unmap(void)
     host_close_extensions();
     python.embed->release();
 
+    keys_mark(&python.keys);
     (void) dlclose(python.handle);
+    keys_delete(&python.keys);
 
     objects_free(python.before);
 
@@ -266,11 +270,34 @@ host_open_libstdcxx(void)
 }
 
 
+/*
+ * A thread of its own: libpython's constructors may leave it thread-specific
+ * data whose destructor is in libpython, which must be there when it ends.
+ */
+static void *
+host_open(void *path)
+{
+    python.handle = dlopen(path, RTLD_NOW|RTLD_LOCAL);
+
+    if (python.handle == NULL) {
+        (void) host_why("%s", dlerror());
+
+    } else {
+        python.embed = dlsym(python.handle, EMBED_SYMBOL);
+        keys_find(&python.keys, LIBPYTHON_PREFIX);
+    }
+
+    return NULL;
+}
+
+
 /* Guarded by lock. */
 static const char *
 host_map(const char *path)
 {
+    int          err;
     objects_t   *objects;
+    pthread_t    thread;
     const char  *stranger;
 
     host_open_libstdcxx();
@@ -289,15 +316,21 @@ host_map(const char *path)
         return why;
     }
 
-    python.handle = dlopen(path, RTLD_NOW|RTLD_LOCAL);
-    if (python.handle == NULL) {
-        objects_free(objects);
-        return host_why("%s", dlerror());
+    err = pthread_create(&thread, NULL, host_open, (void *) path);
+
+    if (err != 0) {
+        (void) host_why("no thread for Python: %s", strerror(err));
+
+    } else {
+        (void) pthread_join(thread, NULL);
     }
 
-    python.embed = dlsym(python.handle, EMBED_SYMBOL);
-    python.before = objects;
+    if (python.handle == NULL) {
+        objects_free(objects);
+        return why;
+    }
 
+    python.before = objects;
     snprintf(python.path, PATH_MAX, "%s", path);
 
     return NULL;
