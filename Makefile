@@ -47,6 +47,12 @@ demo: $(VENV)/build.stamp ## start nginx with a Python handler and show what it 
 	$(call install,$(VENV),build/plain)
 	@$(VENV)/bin/python examples/demo.py
 
+.PHONY: loader
+loader: $(VENV)/build.stamp ## build the loader of another Python, PYTHON=/path/to/python3.12
+	meson setup --reconfigure build/loader-$(notdir $(PYTHON)) -Dwerror=$(WERROR) \
+		-Dloader-for="$$(command -v $(PYTHON))" -Dloader-dir="$$(resty-ffi libdir)"
+	meson install -C build/loader-$(notdir $(PYTHON))
+
 .PHONY: test
 test: unit tsan asan e2e ## run every test
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from . import doctor
+from . import doctor, loaders
 from ._build import VERSION
 from .nginx import Nginx, NginxError
 from .paths import LIBDIR, MODULE
@@ -24,6 +24,9 @@ def main(argv: list[str] | None = None) -> int:
         return int(arguments.command(arguments))
     except NginxError as error:
         print(f'resty-ffi: {error}; "resty-ffi doctor" says how to mend it', file=sys.stderr)
+        return 1
+    except loaders.LoaderError as error:
+        print(f"resty-ffi: {error}", file=sys.stderr)
         return 1
     except BrokenPipeError:
         return 1
@@ -49,6 +52,10 @@ def _parser() -> argparse.ArgumentParser:
     add = commands.add_parser("doctor", help="check the installation and say how to mend it")
     add.set_defaults(command=_doctor)
     _add_nginx(add)
+
+    add = commands.add_parser("use", help="choose the Python that ffi_python3 is")
+    add.set_defaults(command=_use)
+    add.add_argument("version", nargs="?", help="e.g. 3.12; without it the versions are listed")
 
     return parser
 
@@ -87,3 +94,12 @@ def _conf(arguments: argparse.Namespace) -> int:
 
 def _doctor(arguments: argparse.Namespace) -> int:
     return doctor.main(arguments.nginx)
+
+
+def _use(arguments: argparse.Namespace) -> int:
+    if arguments.version:
+        loaders.use(arguments.version)
+    default = loaders.default()
+    for version in loaders.versions():
+        print(f"{version} (default)" if version == default else version)
+    return 0

@@ -452,12 +452,14 @@ host_close(host_loader_t *loader, void *tq)
     pthread_mutex_lock(&lock);
 
     reason = NULL;
-    python.loaders -= loader->holds;
-    loader->holds = 0;
 
-    if (python.path[0] != '\0' && python.loaders == 0 && python.runtimes == 0)
-    {
-        reason = host_end();
+    if (loader->holds) {
+        loader->holds = 0;
+        python.loaders--;
+
+        if (python.loaders == 0 && python.runtimes == 0) {
+            reason = host_end();
+        }
     }
 
     if (reason != NULL) {

@@ -210,6 +210,27 @@ start(void)
 }
 
 
+/*
+ * Before 3.9 os.environ hands Python's own memory to putenv(), which would be
+ * left in the environment.  A copy for each end of such a Python stays.
+ */
+static void
+keep_environment(void)
+{
+#if PY_VERSION_HEX < 0x03090000
+    char  **variable, *copy;
+
+    for (variable = environ; *variable != NULL; variable++) {
+        copy = strdup(*variable);
+
+        if (copy != NULL) {
+            *variable = copy;
+        }
+    }
+#endif
+}
+
+
 static void
 wait_for(sem_t *sem)
 {
@@ -226,6 +247,7 @@ own(void *data)
     wait_for(&ending);
 
     if (state != NULL) {
+        keep_environment();
         PyEval_RestoreThread(state);
         (void) Py_FinalizeEx();
     }
