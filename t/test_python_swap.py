@@ -64,6 +64,7 @@ class Swap:
     def __init__(self, server, libraries, folder, found):
         self.folder = folder
         self.versions = [python.version for python in found]
+        self._found = found
         self.lib = folder / "lib"
         self._make_server = server
         self._libraries = libraries
@@ -89,6 +90,16 @@ class Swap:
     def is_unmapped(self):
         maps = Path(f"/proc/{self.nginx.worker}/maps").read_text()
         return not re.search(r"libpython|interpreter-|lib-dynload|site-packages/numpy", maps)
+
+    def libpython(self, version):
+        """The path of its shared library."""
+        code = """
+import os, sysconfig
+print(os.path.join(*map(sysconfig.get_config_var, ("LIBDIR", "INSTSONAME"))))
+"""
+        python = next(python for python in self._found if python.version == version)
+        command = [python.executable, "-c", code]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     def use(self, version):
         """As resty-ffi use does it."""
@@ -218,10 +229,11 @@ def test_other_python_is_refused_while_one_serves(swap):
 
 def test_daemon_thread_keeps_python_until_it_ends(swap):
     one, other = other_of(swap)
+    fifo = str(swap.folder / "fifo")
     swap.write(
         f"""
 import threading
-threading.Thread(target=open, args=[{str(swap.folder / "fifo")!r}], name="stray", daemon=True).start()
+threading.Thread(target=open, args=[{fifo!r}], name="stray", daemon=True).start()
 {ECHO}"""
     )
     subprocess.run(["mkfifo", swap.folder / "fifo"], check=True)
@@ -285,18 +297,11 @@ def test_extension_that_stays_mapped_keeps_python(swap, flags, reason):
 
 def test_library_that_links_another_python_is_named(swap):
     one, other = other_of(swap)
-    python = next(python for python in pythons.find_all() if python.version == other)
-    code = (
-        "import sysconfig as s; print(s.get_config_var('LIBDIR'), s.get_config_var('INSTSONAME'))"
-    )
-    asked = subprocess.run(
-        [python.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    folder, soname = asked.stdout.split()
+    libpython = swap.libpython(other)
     source = swap.folder / "guest.c"
     source.write_text(
         "#include <dlfcn.h>\n"
-        f'int libffi_init(char *cfg, void *tq) {{ dlopen("{folder}/{soname}", RTLD_NOW); return 1; }}'
+        f'int libffi_init(char *cfg, void *tq) {{ return dlopen("{libpython}", RTLD_NOW) != 0; }}'
     )
     subprocess.run(["cc", "-shared", "-fPIC", source, "-o", swap.lib / "libguest.so"], check=True)
     swap.write(ECHO)
@@ -304,6 +309,6 @@ def test_library_that_links_another_python_is_named(swap):
     found, error = swap.ask("call", one)
     assert found is False
     assert re.fullmatch(
-        rf"another library has brought \S+{soname} into this worker: load ffi_python3 without it",
+        rf"another library has brought {libpython} into this worker: load ffi_python3 without it",
         error,
     )

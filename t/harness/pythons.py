@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import glob
 import json
 import os
 import re
@@ -21,10 +20,10 @@ from .config import TESTS
 PROJECT = TESTS.parent
 
 _PLACES = (
-    "/usr/bin/python3.*",
-    "/usr/local/bin/python3.*",
-    "/opt/*/bin/python3.*",
-    "~/.pyenv/versions/3.*/bin/python3.*",
+    (Path("/"), "usr/bin/python3.*"),
+    (Path("/"), "usr/local/bin/python3.*"),
+    (Path("/"), "opt/*/bin/python3.*"),
+    (Path.home(), ".pyenv/versions/3.*/bin/python3.*"),
 )
 
 _ASK = """
@@ -53,9 +52,9 @@ class OtherPython:
 def find_all() -> list[OtherPython]:
     """One CPython of each version >= 3.8 that can be embedded, oldest first."""
     found: dict[str, OtherPython] = {}
-    for pattern in _PLACES:
-        for path in sorted(glob.glob(str(Path(pattern).expanduser()))):
-            python = _embeddable(path)
+    for folder, pattern in _PLACES:
+        for path in sorted(folder.glob(pattern)):
+            python = _embeddable(str(path))
             if python is not None:
                 found.setdefault(python.version, python)
     return sorted(found.values(), key=_order)
