@@ -38,7 +38,7 @@ def test_packages_installed_into_a_folder_of_the_path_are_shared(python):
 
 def test_standard_library_is_never_private(python):
     python.write_app("app.py", POOL)
-    assert python.load("threading,Thread")[0] is False
+    assert python.load("threading,init")[0] is False
     assert python.answer("app,init") == "done"
 
 

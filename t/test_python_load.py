@@ -128,8 +128,8 @@ def test_function_that_fails_is_a_failed_load(python, body, error):
         (".app,init", 'no module in ".app,init": <module>,<function> is needed'),
         ("nothing,init", "ModuleNotFoundError: No module named 'nothing'"),
         ("app.nothing,init", "No module named 'app.nothing'; 'app' is not a package"),
-        ("app,nothing", "app has no function nothing"),
-        ("app,number", "app has no function number"),
+        ("app,nothing", "app has no nothing"),
+        ("app,number", "handler must be a function, a class or an object with methods, not int"),
     ],
 )
 def test_configuration_without_an_entry_is_a_failed_load(python, cfg, error):
@@ -137,6 +137,22 @@ def test_configuration_without_an_entry_is_a_failed_load(python, cfg, error):
     loaded, why = python.load(cfg)
     assert not loaded
     assert why.endswith(error)
+
+
+@pytest.mark.parametrize("name", ["handle", "handle_async", "KV", "make", "kv"])
+def test_handler_may_be_loaded_without_serve(python, name):
+    python.write(
+        "app.py",
+        """
+        def handle(request): return request
+        async def handle_async(request): return request
+        class KV:
+            def call(self, request): return request
+        def make(cfg): return KV()
+        kv = KV()
+        """,
+    )
+    assert python.answer(f"app,{name}", "hello") == "hello"
 
 
 def test_module_with_a_syntax_error_is_a_failed_load(python):

@@ -33,3 +33,16 @@ class Error(Exception):
         if isinstance(message, bytes):
             message = message.decode("utf-8", "backslashreplace")
         return f"{self.rc}: {message}"
+
+
+def describe(error: BaseException) -> str:
+    """What the caller of a failed call is told: "Type: message"."""
+    kind = type(error)
+    name = kind.__qualname__
+    if kind.__module__ not in ("builtins", "__main__"):
+        name = f"{kind.__module__}.{name}"
+    try:
+        text = str(error)
+    except Exception:
+        text = "<its str() failed>"
+    return f"{name}: {text}" if text else name

@@ -59,6 +59,22 @@ class Dispatcher:
         return None
 
 
+def is_entry(function: Any) -> bool:
+    """Whether it is an entry function: two arguments, both needed, and not a
+    handler. What does not tell its arguments is taken for one."""
+    if not callable(function):
+        return False
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return True
+    if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):
+        return True
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    needed = [p for p in parameters if p.kind in positional and p.default is p.empty]
+    return len(needed) == 2
+
+
 def is_factory(handler: object) -> bool:
     """Whether it is called with the configuration and returns the handler: a
     class, or a function whose first parameter is named cfg."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import _resty_ffi
 
 from resty_ffi import _output
-from resty_ffi._error import Error, Message
+from resty_ffi._error import Error, Message, describe
 from resty_ffi._imports import current
 
 # Between the user's frames are those of imports.
@@ -34,22 +34,10 @@ def report(error: BaseException) -> bytes:
     _remove_frames(formatted, set())
     _output.write(_resty_ffi.ERR, "".join(formatted.format()).rstrip("\n"), modules)
 
-    message = _message(error)
+    message = describe(error)
     if modules is not None:
         message = modules.clean(message)
     return message.encode("utf-8", "backslashreplace")
-
-
-def _message(error: BaseException) -> str:
-    kind = type(error)
-    name = kind.__qualname__
-    if kind.__module__ not in ("builtins", "__main__"):
-        name = f"{kind.__module__}.{name}"
-    try:
-        text = str(error)
-    except Exception:
-        text = "<its str() failed>"
-    return f"{name}: {text}" if text else name
 
 
 def _remove_frames(formatted: traceback.TracebackException | None, seen: set[int]) -> None:

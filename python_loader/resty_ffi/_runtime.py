@@ -15,10 +15,10 @@ import typing
 
 import _resty_ffi
 
-from resty_ffi import _entry, _imports, _loggers, _output, _server, _task, _threads
+from resty_ffi import _entry, _handler, _imports, _loggers, _output, _server, _task, _threads
 from resty_ffi._modules import Modules
 from resty_ffi._report import report
-from resty_ffi._serve import Entry
+from resty_ffi._serve import Entry, serve
 
 _runtimes: dict[int, Runtime] = {}
 """By queue: those that are loading or loaded."""
@@ -87,9 +87,11 @@ class Runtime:
     def _enter(self) -> None:
         module = self._modules.load()
         function = getattr(module, self._entry.function, None)
-        if not callable(function):
-            raise LoadError(f"{self._entry.module} has no function {self._entry.function}")
+        if function is None:
+            raise LoadError(f"{self._entry.module} has no {self._entry.function}")
 
+        if not _handler.is_entry(function):
+            function = serve(function)
         result = function(self._entry.cfg, self.tq)
         if callable(result):
             raise LoadError(

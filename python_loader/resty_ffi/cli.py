@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from . import doctor, loaders
+from . import doctor, loaders, run
 from ._build import VERSION
 from .nginx import Nginx, NginxError
 from .paths import LIBDIR, MODULE
@@ -53,6 +53,16 @@ def _parser() -> argparse.ArgumentParser:
     add.set_defaults(command=_doctor)
     _add_nginx(add)
 
+    add = commands.add_parser("run", help="serve HTTP with a Python handler")
+    add.set_defaults(command=_run)
+    add.add_argument("handler", help="module:name, e.g. app:handle or src/app.py:KV")
+    add.add_argument("--host", default="127.0.0.1", help="address (default: %(default)s)")
+    add.add_argument("--port", type=int, default=8080, help="0: any (default: %(default)s)")
+    add.add_argument("--workers", type=int, default=1, help="processes (default: %(default)s)")
+    add.add_argument("--reload", action="store_true", help="follow changes of the code")
+    add.add_argument("--cfg", default="", help="the handler's configuration")
+    _add_nginx(add)
+
     add = commands.add_parser("use", help="choose the Python that ffi_python3 is")
     add.set_defaults(command=_use)
     add.add_argument("version", nargs="?", help="e.g. 3.12; without it the versions are listed")
@@ -94,6 +104,18 @@ def _conf(arguments: argparse.Namespace) -> int:
 
 def _doctor(arguments: argparse.Namespace) -> int:
     return doctor.main(arguments.nginx)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    return run.main(
+        arguments.handler,
+        host=arguments.host,
+        port=arguments.port,
+        workers=arguments.workers,
+        reload=arguments.reload,
+        cfg=arguments.cfg,
+        nginx=arguments.nginx,
+    )
 
 
 def _use(arguments: argparse.Namespace) -> int:

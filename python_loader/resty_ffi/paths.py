@@ -9,3 +9,5 @@ LIBDIR = Path(__file__).resolve().parent / "lib"
 MODULE = LIBDIR / "ngx_http_lua_ffi_module.so"
 
 LOADER = LIBDIR / "libffi_python3.so"
+
+LUADIR = Path(__file__).resolve().parent / "lua"

@@ -259,8 +259,12 @@ bridge_traverse(PyObject *module, visitproc visit, void *arg)
     bridge_state_t  *state;
 
     state = PyModule_GetState(module);
-    Py_VISIT(state->task_type);
-    Py_VISIT(state->calls_type);
+
+    /* before 3.9 it may be called before there is one */
+    if (state != NULL) {
+        Py_VISIT(state->task_type);
+        Py_VISIT(state->calls_type);
+    }
 
     return 0;
 }
@@ -272,8 +276,11 @@ bridge_clear(PyObject *module)
     bridge_state_t  *state;
 
     state = PyModule_GetState(module);
-    Py_CLEAR(state->task_type);
-    Py_CLEAR(state->calls_type);
+
+    if (state != NULL) {
+        Py_CLEAR(state->task_type);
+        Py_CLEAR(state->calls_type);
+    }
 
     return 0;
 }

@@ -1,0 +1,230 @@
+"""Handlers without nginx, for unit tests.
+
+    with Runtime(KV, cfg="capacity=10") as kv:
+        kv.put(b"a=1")
+        assert kv.get(b"a") == b"1"
+
+A real nginx for tests is what the pytest fixture resty_ffi_nginx starts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
+from types import TracebackType
+from typing import Any, Callable, Protocol
+
+from resty_ffi import _handler, _task
+from resty_ffi._error import Error, describe
+from resty_ffi._handler import Dispatcher
+from resty_ffi._serve import Entry, Request, Response, serve
+
+_FAILED = 1
+"""The rc of a call whose handler raised something else than Error."""
+
+
+class Runtime:
+    """A handler, or what serve() made of it, called as Lua calls it.
+
+    It is made when the with block is entered, which raises what making it
+    raises, and ended when it is left. Any thread may call it.
+    """
+
+    def __init__(
+        self,
+        handler: Any,
+        cfg: str = "",
+        *,
+        timeout: float = 60.0,
+        request_id: str | None = None,
+    ) -> None:
+        """timeout: seconds that a call may take."""
+        self._entry = handler if isinstance(handler, Entry) else serve(handler)
+        self._cfg = cfg
+        self._timeout = timeout
+        self._request_id = request_id
+
+    def __enter__(self) -> Runtime:
+        self._server = _start(self._entry, self._cfg)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._server.close()
+
+    def __getattr__(self, method: str) -> Callable[..., bytes | None]:
+        if method.startswith("_"):
+            raise AttributeError(method)
+        return lambda request=None: self.call(method, request)
+
+    def __call__(self, request: str | Request = None) -> bytes | None:
+        return self.call("", request)
+
+    def call(self, method: str, request: str | Request = None) -> bytes | None:
+        """What Lua gets of rt:method(request).
+
+        Raises Error with the rc and the message of a call that failed, the
+        handler's own exception being its __cause__; TimeoutError.
+        """
+        task = _Task(method, self._request_id, time.monotonic() + self._timeout)
+        future = self._server.submit(
+            task, request.encode() if isinstance(request, str) else request
+        )
+        try:
+            return _as_bytes(future.result(self._timeout))
+        except Error:
+            raise
+        except FutureTimeout as error:
+            if future.done():
+                raise Error(_FAILED, describe(error)) from error
+            task.abandon()
+            future.cancel()
+            raise TimeoutError(f"{method or 'the call'} took more than {self._timeout} s") from None
+        except Exception as error:
+            raise Error(_FAILED, describe(error)) from error
+        finally:
+            task.end()
+
+
+class _Task:
+    """The call that current_task() tells of."""
+
+    def __init__(self, method: str, request_id: str | None, deadline: float) -> None:
+        self.method = method
+        self.request_id = request_id
+        self.deadline = deadline
+        self._abandoned = False
+        self._ended = False
+
+    def time_left(self) -> float:
+        return 0.0 if self._ended else max(0.0, self.deadline - time.monotonic())
+
+    def is_abandoned(self) -> bool:
+        return self._abandoned
+
+    def abandon(self) -> None:
+        self._abandoned = True
+
+    def end(self) -> None:
+        self._ended = True
+
+
+class _Server(Protocol):
+    def submit(self, task: _Task, request: Request) -> Future[Response]: ...
+
+    def close(self) -> None: ...
+
+
+def _start(entry: Entry, cfg: str) -> _Server:
+    if _handler.is_async(entry.handler):
+        return _Loop(entry, lambda: entry.make(cfg))
+    threads = _Threads(entry)
+    try:
+        handler = threads.run(entry.make, cfg)
+        if not _handler.is_async(handler):
+            threads.serve(handler)
+            return threads
+    except BaseException:
+        threads.end()
+        raise
+    threads.end()
+    return _Loop(entry, lambda: handler)
+
+
+class _Threads:
+    def __init__(self, entry: Entry) -> None:
+        self._pool = ThreadPoolExecutor(entry.threads, "resty-ffi")
+
+    def run(self, function: Callable[..., Any], *args: Any) -> Any:
+        return self._pool.submit(function, *args).result()
+
+    def serve(self, handler: Any) -> None:
+        self._dispatcher = Dispatcher(handler)
+
+    def submit(self, task: _Task, request: Request) -> Future[Response]:
+        return self._pool.submit(contextvars.Context().run, self._answer, task, request)
+
+    def close(self) -> None:
+        self.run(self._dispatcher.close)
+        self.end()
+
+    def end(self) -> None:
+        self._pool.shutdown()
+
+    def _answer(self, task: _Task, request: Request) -> Response:
+        _task.in_context.set(task)
+        answer: Response = self._dispatcher.find(task.method)(request)
+        return answer
+
+
+class _Loop:
+    def __init__(self, entry: Entry, make: Callable[[], Any]) -> None:
+        self._loop = (entry.loop_factory or asyncio.new_event_loop)()
+        self._concurrency = entry.concurrency
+        self._thread = threading.Thread(target=self._loop.run_forever, name="resty-ffi")
+        self._thread.start()
+        try:
+            self._run(self._make(make))
+        except BaseException:
+            self._end()
+            raise
+
+    def submit(self, task: _Task, request: Request) -> Future[Response]:
+        return asyncio.run_coroutine_threadsafe(self._answer(task, request), self._loop)
+
+    def close(self) -> None:
+        try:
+            self._run(self._close())
+        finally:
+            self._end()
+
+    def _run(self, coroutine: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+    async def _make(self, make: Callable[[], Any]) -> None:
+        handler = make()
+        if asyncio.iscoroutine(handler):
+            handler = await handler
+        self._dispatcher = Dispatcher(handler, in_loop=True)
+        self._turn = asyncio.Semaphore(self._concurrency or 2**31)
+
+    async def _answer(self, task: _Task, request: Request) -> Response:
+        _task.in_context.set(task)
+        async with self._turn:
+            answer: Response = await self._dispatcher.find(task.method)(request)
+            return answer
+
+    async def _close(self) -> None:
+        ended = self._dispatcher.close()
+        if asyncio.iscoroutine(ended):
+            await ended
+        for left in asyncio.all_tasks() - {asyncio.current_task()}:
+            left.cancel()
+        await self._loop.shutdown_asyncgens()
+        shut_down = getattr(self._loop, "shutdown_default_executor", None)
+        if shut_down is not None:
+            await shut_down()
+
+    def _end(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+def _as_bytes(response: Response) -> bytes | None:
+    """What reaches Lua."""
+    if isinstance(response, str):
+        return response.encode()
+    if response is None or isinstance(response, bytes):
+        return response
+    if isinstance(response, (bytearray, memoryview)):
+        return bytes(response)
+    raise TypeError(f"handler returned {type(response).__name__}, not bytes, str or None")

@@ -1,0 +1,313 @@
+"""resty-ffi run, as a user at a terminal sees it."""
+
+import http.client
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from harness import process, target
+from harness.wait import wait_for
+
+pytestmark = pytest.mark.no_asan("the command starts an nginx of its own, without libasan")
+
+COMMAND = Path(sys.executable).parent / "resty-ffi"
+
+KV = """
+import resty_ffi
+
+class KV:
+    def __init__(self, cfg):
+        self.values = {}
+        self.cfg = cfg
+
+    def put(self, request):
+        key, _, value = request.partition(b"=")
+        self.values[key] = value
+
+    def get(self, request):
+        return self.values.get(request)
+
+    def configuration(self, request):
+        return self.cfg
+
+    async def fail(self, request):
+        raise resty_ffi.Error(int(request), "no entry")
+
+    def crash(self, request):
+        raise KeyError(request)
+
+    def __call__(self, request):
+        return b"called with " + (request or b"nothing")
+"""
+
+
+class Run:
+    def __init__(self, started, folder):
+        self._started = started
+        self.output = ""
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        self.folder = folder
+        self.port = int(wait_for(lambda: re.search(r"serves http://.*:(\d+)", self.output))[1])
+
+    def _read(self):
+        for line in self._started.stdout:
+            self.output += line
+
+    def wait(self, text):
+        wait_for(lambda: text in self.output)
+
+    def ask(self, path="/", body=None):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            connection.request("POST" if body is not None else "GET", path, body)
+            response = connection.getresponse()
+            return response.status, response.read().decode().rstrip("\n")
+        finally:
+            connection.close()
+
+    def end(self, number=signal.SIGINT):
+        self._started.send_signal(number)
+        return self._started.wait(20)
+
+
+@contextmanager
+def running(folder, *arguments, handler="app:KV"):
+    command = [COMMAND, "run", handler, "--port", "0", *arguments]
+    env = {**os.environ, "NGINX_BIN": target.find().nginx}
+    started = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=env,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    try:
+        yield Run(started, folder)
+    finally:
+        if started.poll() is None:
+            started.terminate()
+        started.wait(20)
+
+
+def fails(folder, *arguments, handler="app:KV", **env):
+    command = [COMMAND, "run", handler, "--port", "0", *arguments]
+    environment = {**os.environ, "NGINX_BIN": target.find().nginx, **env}
+    run = subprocess.run(
+        command, cwd=folder, env=environment, text=True, capture_output=True, timeout=30
+    )
+    assert run.returncode == 1
+    return run.stderr
+
+
+def test_path_is_the_method_and_body_the_request(tmp_path):
+    (tmp_path / "app.py").write_text(KV)
+    with running(tmp_path) as run:
+        assert run.ask("/put", "a=1") == (204, "")
+        assert run.ask("/get", "a") == (200, "1")
+        assert run.ask("/get?a") == (200, "1")
+        assert run.ask("/get/more?a") == (200, "1")
+        assert run.ask() == (200, "called with nothing")
+        assert run.ask("/", "x" * 3_000_000) == (200, "called with " + "x" * 3_000_000)
+
+
+def test_failure_has_a_status(tmp_path):
+    (tmp_path / "app.py").write_text(KV)
+    with running(tmp_path) as run:
+        assert run.ask("/fail", "403") == (403, "no entry")
+        assert run.ask("/fail", "7") == (500, "no entry")
+        assert run.ask("/crash", "x") == (500, "KeyError: b'x'")
+        assert run.ask("/nothing") == (404, "no method 'nothing'")
+        run.wait("[error] KeyError: b'x'")
+
+
+def test_client_cannot_unload_the_handler(tmp_path):
+    (tmp_path / "app.py").write_text(KV)
+    with running(tmp_path) as run:
+        assert run.ask("/__unload")[0] == 404
+        assert run.ask("/reload")[0] == 404
+        assert run.ask()[0] == 200
+
+
+def test_configuration_is_given(tmp_path):
+    (tmp_path / "app.py").write_text(KV)
+    with running(tmp_path, "--cfg", 'a,"b"]]') as run:
+        assert run.ask("/configuration") == (200, 'a,"b"]]')
+
+
+@pytest.mark.parametrize("handler", ["src/app:handle", "src/app.py:init", "package.app:handle"])
+def test_handler_is_found(tmp_path, handler):
+    for name in ("src", "package"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "app.py").write_text(
+            "import resty_ffi\n"
+            "from os import getcwd\n"
+            "def handle(request): return __name__\n"
+            "init = resty_ffi.serve(handle)\n"
+        )
+    with running(tmp_path, handler=handler) as run:
+        assert run.ask()[0] == 200
+
+
+def test_what_a_handler_logs_is_shown(tmp_path):
+    (tmp_path / "app.py").write_text(
+        "import logging\n"
+        "def handle(request):\n"
+        "    print('printed')\n"
+        "    logging.getLogger('shop').error('sold out')\n"
+    )
+    with running(tmp_path, handler="app:handle") as run:
+        run.ask()
+        run.wait("[notice] printed")
+        wait_for(lambda: re.search(r"\[error\] .*sold out", run.output))
+        assert "start worker process" not in run.output
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_with_all_of_its_processes(tmp_path, number):
+    (tmp_path / "app.py").write_text(KV)
+    with running(tmp_path, "--workers", "2") as run:
+        run.ask()
+        assert run.end(number) == 0
+    wait_for(lambda: not _nginx_of(tmp_path))
+
+
+def test_nginx_ends_when_the_command_is_killed(tmp_path):
+    (tmp_path / "app.py").write_text(KV)
+    with running(tmp_path) as run:
+        run.end(signal.SIGKILL)
+
+        def refused():
+            try:
+                run.ask()
+            except OSError:
+                return True
+            return False
+
+        wait_for(refused)
+
+
+def _nginx_of(folder):
+    return [pid for pid in process.descendants(os.getpid()) if _is_nginx(pid)]
+
+
+def _is_nginx(pid):
+    try:
+        return b"nginx" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+# ---- --reload
+
+COUNT = "def handle(request): return 'version {}'\n"
+
+
+def test_saved_code_serves(tmp_path):
+    app = tmp_path / "app.py"
+    app.write_text(COUNT.format(1))
+    with running(tmp_path, "--reload", handler="app:handle") as run:
+        assert run.ask() == (200, "version 1")
+        for version in (2, 3, 4):
+            app.write_text(COUNT.format(version))
+            wait_for(lambda v=version: run.ask() == (200, f"version {v}"))
+        run.wait("reloaded: app.py")
+
+
+def test_old_code_serves_on_when_the_new_fails(tmp_path):
+    app = tmp_path / "app.py"
+    app.write_text(COUNT.format(1))
+    with running(tmp_path, "--reload", handler="app:handle") as run:
+        assert run.ask() == (200, "version 1")
+        app.write_text("def handle(:\n")
+        run.wait("not reloaded, the old code serves on: SyntaxError")
+        assert run.ask() == (200, "version 1")
+        app.write_text(COUNT.format(2))
+        wait_for(lambda: run.ask() == (200, "version 2"))
+
+
+def test_code_that_never_loaded_is_mended(tmp_path):
+    app = tmp_path / "app.py"
+    app.write_text("oops\n")
+    with running(tmp_path, "--reload", handler="app:handle") as run:
+        assert run.ask()[0] == 500
+        app.write_text(COUNT.format(1))
+        wait_for(lambda: run.ask() == (200, "version 1"))
+
+
+def test_every_worker_gets_the_new_code(tmp_path):
+    app = tmp_path / "app.py"
+    app.write_text("import os\ndef handle(request): return f'1 {os.getpid()}'\n")
+    with running(tmp_path, "--reload", "--workers", "2", handler="app:handle") as run:
+        wait_for(lambda: len({run.ask() for _ in range(20)}) == 2)
+        app.write_text("import os\ndef handle(request): return f'2 {os.getpid()}'\n")
+        wait_for(lambda: all(run.ask()[1].startswith("2 ") for _ in range(40)))
+
+
+def test_no_request_is_lost_over_reloads(tmp_path):
+    app = tmp_path / "app.py"
+    app.write_text(COUNT.format(0))
+    with running(tmp_path, "--reload", handler="app:handle") as run:
+        over = threading.Event()
+        failed = []
+
+        def ask():
+            while not over.is_set():
+                status, text = run.ask()
+                if status != 200:
+                    failed.append((status, text))
+
+        askers = [threading.Thread(target=ask) for _ in range(3)]
+        for asker in askers:
+            asker.start()
+        for version in range(1, 6):
+            app.write_text(COUNT.format(version))
+            wait_for(lambda v=version: run.output.count("reloaded: ") >= v)
+        over.set()
+        for asker in askers:
+            asker.join()
+        assert failed == []
+
+
+# ---- what does not start
+
+
+def test_module_that_does_not_import_is_an_error(tmp_path):
+    (tmp_path / "app.py").write_text("import nonexistent\n")
+    error = fails(tmp_path)
+    assert "ModuleNotFoundError: No module named 'nonexistent'" in error
+    assert "app:KV does not load" in error
+
+
+def test_handler_without_a_name_is_an_error(tmp_path):
+    assert fails(tmp_path, handler="app") == (
+        'resty-ffi: "app" names no handler: write module:name\n'
+    )
+
+
+def test_port_that_is_taken_is_an_error(tmp_path):
+    (tmp_path / "app.py").write_text(KV)
+    with running(tmp_path) as run:
+        error = fails(tmp_path, "--port", str(run.port))
+    assert "Address already in use" in error
+
+
+def test_missing_nginx_is_an_error(tmp_path):
+    assert "no /nonexistent/nginx found" in fails(tmp_path, NGINX_BIN="/nonexistent/nginx")
+
+
+def test_folders_of_servers_are_removed(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    (tmp_path / "app.py").write_text(KV)
+    with running(tmp_path) as run:
+        assert list(tmp_path.glob("resty-ffi-*"))
+        assert run.end() == 0
+    assert not list(tmp_path.glob("resty-ffi-*"))
