@@ -115,8 +115,8 @@ clean: ## remove what was built
 	$*/bin/pip install --quiet --group test
 	@touch $@
 
-%/lint.stamp: %/bin/pip pyproject.toml
-	$< install --quiet --group lint
+%/lint.stamp: %/test.stamp
+	$*/bin/pip install --quiet --group lint
 	@touch $@
 
 .PRECIOUS: %/bin/pip %/build.stamp
