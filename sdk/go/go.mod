@@ -1,0 +1,3 @@
+module restyffi
+
+go 1.21
