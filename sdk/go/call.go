@@ -104,3 +104,14 @@ func (c *call) abandon() {
 		c.cancel()
 	}
 }
+
+// log writes on behalf of the call, of its runtime alone when it was answered.
+func (c *call) log(level int, text string) {
+	c.mu.Lock()
+	task := c.task
+	if c.ended {
+		task = 0
+	}
+	c.mu.Unlock()
+	c.rt.queue.Log(task, level, text)
+}

@@ -27,10 +27,10 @@ package restyffi
 
 import (
 	"context"
+	"errors"
 	"io"
 
 	"restyffi/internal/host"
-	_ "restyffi/internal/ngx" // exports what nginx calls
 )
 
 // A Handler answers the calls of one runtime. A Handler that is an [io.Closer]
@@ -85,6 +85,9 @@ func FactoryOf[C string | []byte](factory func(cfg C) (Handler, error)) host.Fac
 		handler, err := factory(text)
 		if err != nil {
 			return nil, nil, err
+		}
+		if handler == nil {
+			return nil, nil, errors.New("the factory returned no handler")
 		}
 		var shut func() error
 		if closer, ok := handler.(io.Closer); ok {

@@ -4,8 +4,8 @@ package ngx
 import "C"
 
 import (
+	"fmt"
 	"os"
-	"strings"
 	"time"
 	"unsafe"
 
@@ -93,6 +93,15 @@ func (q *queue) Log(task host.Task, level int, text string) {
 	C.restyffi_log(q.tq, C.uintptr_t(task), C.int(level), chars(text), C.size_t(len(text)))
 }
 
+// Log writes to the log without the name of a runtime.
+func Log(level int, text string) {
+	if C.restyffi_in_nginx() == 0 {
+		fmt.Fprintln(os.Stderr, text)
+		return
+	}
+	C.restyffi_log(0, 0, C.int(level), chars(text), C.size_t(len(text)))
+}
+
 func (q *queue) Close() {
 	q.gone.Close()
 }
@@ -123,6 +132,6 @@ func stringOf(p *C.char) *string {
 	if p == nil {
 		return nil
 	}
-	text := strings.Clone(C.GoString(p))
+	text := C.GoString(p)
 	return &text
 }
