@@ -4,4 +4,4 @@ go 1.21
 
 require restyffi v0.0.0
 
-replace restyffi => ../../../sdk/go
+replace restyffi => ../../../../sdk/go
