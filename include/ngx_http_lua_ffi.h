@@ -19,7 +19,8 @@
  * never blocks and never calls back into the library.
  *
  * Signals.  Threads that a library starts from libffi_init() inherit a mask
- * with every signal but SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGABRT blocked;
+ * with every signal blocked but SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT and
+ * SIGURG (ignored by nginx, used by Go to interrupt a thread of its own);
  * nginx's signals belong to nginx.  A child process inherits the mask: who
  * starts one must give it an empty mask, or it cannot be told to terminate.
  *

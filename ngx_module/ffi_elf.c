@@ -109,6 +109,37 @@ ffi_elf_origin_needed(const char *file, const char *origin,
 }
 
 
+int
+ffi_elf_resident(const char *file)
+{
+    int        resident;
+    size_t     i;
+    ffi_elf_t  elf = { .file = file };
+
+    if (ffi_elf_map(&elf) != 0) {
+        return 0;
+    }
+
+    if (ffi_elf_headers(&elf) != 0 || ffi_elf_dynamic(&elf) != 0) {
+        elf.ndynamic = 0;
+    }
+
+    resident = 0;
+
+    for (i = 0; i < elf.ndynamic; i++) {
+        if (elf.dynamic[i].d_tag == DT_FLAGS_1
+            && elf.dynamic[i].d_un.d_val & DF_1_NODELETE)
+        {
+            resident = 1;
+        }
+    }
+
+    (void) munmap((void *) elf.data, elf.size);
+
+    return resident;
+}
+
+
 static int
 ffi_elf_map(ffi_elf_t *elf)
 {

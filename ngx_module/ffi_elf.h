@@ -1,6 +1,5 @@
 /*
- * What a shared object wants from its own folder: the dynamic linker finds
- * these for the file, but not for a copy of it.
+ * What the file of a shared object says before the dynamic linker maps it.
  */
 
 #ifndef FFI_ELF_H_INCLUDED
@@ -15,6 +14,14 @@
  * Any thread; reads the file, which must not shrink meanwhile.
  */
 int ffi_elf_truncated(const char *file);
+
+/*
+ * Whether the file is a library that dlclose() does not unmap (DF_1_NODELETE):
+ * one whose threads never end, as those of Go.
+ *
+ * Any thread; reads the file, which must not shrink meanwhile.
+ */
+int ffi_elf_resident(const char *file);
 
 /*
  * Calls found() for each library that the file needs and that is in a folder

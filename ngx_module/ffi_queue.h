@@ -23,6 +23,7 @@ typedef struct ffi_member_s  ffi_member_t;
 typedef struct {
     ffi_member_t             *members;
     unsigned                  number;        /* names the threads */
+    unsigned                  told;          /* somebody was, of the end */
     unsigned                  untracked;     /* seen without memory to note */
 } ffi_crew_t;
 

@@ -276,6 +276,7 @@ ffi_thread_told(ffi_queue_t *queue)
 
     if (first) {
         m->told = 1;
+        ffi_queue_crew(queue)->told = 1;
     }
 
     pthread_mutex_unlock(&ffi_threads_lock);
@@ -393,6 +394,7 @@ ffi_thread_count(ffi_queue_t *queue, ffi_thread_census_t *census)
 
     pthread_mutex_lock(&ffi_threads_lock);
 
+    census->told = ffi_queue_crew(queue)->told;
     census->untracked = ffi_queue_crew(queue)->untracked;
 
     for (m = ffi_queue_crew(queue)->members; m != NULL; m = m->queue_next) {

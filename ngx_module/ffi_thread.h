@@ -14,6 +14,7 @@
 
 typedef struct {
     unsigned  pollers;     /* alive, and not yet told the queue's end */
+    unsigned  told;        /* whether any poller was, even one that ended */
     unsigned  polled;      /* alive or not: threads that ever polled */
     unsigned  alive;       /* pollers, told or not, and responders */
     unsigned  untracked;   /* unknown whether alive: there was no memory */

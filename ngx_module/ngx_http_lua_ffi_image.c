@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <link.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,12 +27,18 @@ typedef struct {
 } ngx_http_lua_ffi_needed_t;
 
 
+/* any thread */
+static atomic_uint  ngx_http_lua_ffi_residents;
+
+
 static char *ngx_http_lua_ffi_image_format(const char *fmt, ...)
     __attribute__((format(printf, 1, 2)));
 static ngx_uint_t ngx_http_lua_ffi_image_try(
     ngx_http_lua_ffi_location_t *location, const char *dir, size_t dir_len,
     const char *file);
 static void ngx_http_lua_ffi_image_own_dir(char *dir, size_t size);
+static ngx_int_t ngx_http_lua_ffi_image_count(
+    ngx_http_lua_ffi_image_t *image, const char *file, char **error);
 static int ngx_http_lua_ffi_image_copy(ngx_http_lua_ffi_location_t *location,
     char **error);
 static void ngx_http_lua_ffi_image_open_needed(const char *path, void *data);
@@ -299,6 +306,12 @@ ngx_http_lua_ffi_image_open(ngx_http_lua_ffi_location_t *location,
         goto failed;
     }
 
+    if (location->found
+        && ngx_http_lua_ffi_image_count(image, file, error) != NGX_OK)
+    {
+        goto failed;
+    }
+
     if (image->fd != -1) {
         ffi_elf_origin_needed(file, location->path,
                               ngx_http_lua_ffi_image_open_needed, &needed);
@@ -321,6 +334,7 @@ ngx_http_lua_ffi_image_open(ngx_http_lua_ffi_location_t *location,
     }
 
     if (image->handle == NULL) {
+        atomic_fetch_sub(&ngx_http_lua_ffi_residents, image->counted);
         goto failed;
     }
 
@@ -335,6 +349,8 @@ ngx_http_lua_ffi_image_open(ngx_http_lua_ffi_location_t *location,
 
     if (!location->found) {
         ngx_http_lua_ffi_image_find_path(image);
+        image->resident = ffi_elf_resident(image->path);
+        atomic_fetch_add(&ngx_http_lua_ffi_residents, image->resident);
     }
 
     return image;
@@ -344,6 +360,54 @@ failed:
     ngx_http_lua_ffi_image_free(image);
 
     return NULL;
+}
+
+
+/*
+ * Notes whether the file can be unmapped; one that cannot, and is not mapped
+ * yet, must not be one too many.
+ */
+static ngx_int_t
+ngx_http_lua_ffi_image_count(ngx_http_lua_ffi_image_t *image,
+    const char *file, char **error)
+{
+    void        *handle;
+    ngx_uint_t   n;
+
+    image->resident = ffi_elf_resident(file);
+
+    if (!image->resident) {
+        return NGX_OK;
+    }
+
+    handle = dlopen(file, RTLD_NOW|RTLD_NOLOAD);
+    if (handle != NULL) {
+        (void) dlclose(handle);
+        return NGX_OK;
+    }
+
+    n = atomic_fetch_add(&ngx_http_lua_ffi_residents, 1);
+
+    if (n >= NGX_HTTP_LUA_FFI_RESIDENT_MAX) {
+        atomic_fetch_sub(&ngx_http_lua_ffi_residents, 1);
+
+        *error = ngx_http_lua_ffi_image_format("\"%s\" would be one too many: "
+                     "%d libraries are mapped that cannot be unmapped, as "
+                     "those in Go; reload nginx to start with none",
+                     image->path, NGX_HTTP_LUA_FFI_RESIDENT_MAX);
+        return NGX_ERROR;
+    }
+
+    image->counted = 1;
+
+    return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_http_lua_ffi_image_residents(void)
+{
+    return atomic_load(&ngx_http_lua_ffi_residents);
 }
 
 

@@ -22,6 +22,19 @@ typedef struct {
 } ngx_http_lua_ffi_location_t;
 
 
+/*
+ * How many libraries may be mapped that cannot be unmapped: each Go library,
+ * and each private copy of one.  Each takes room of what the dynamic linker
+ * keeps for thread-local variables, which ends at 213 Go libraries (Debian 12,
+ * glibc 2.36) if nothing else wants any; and each has a heap and some five
+ * threads.
+ */
+#define NGX_HTTP_LUA_FFI_RESIDENT_MAX   128
+
+/* From here on each load of another one is a warning. */
+#define NGX_HTTP_LUA_FFI_RESIDENT_WARN  (NGX_HTTP_LUA_FFI_RESIDENT_MAX / 2)
+
+
 typedef struct ngx_http_lua_ffi_image_s  ngx_http_lua_ffi_image_t;
 
 /* Used by one operation of its library at a time. */
@@ -41,6 +54,9 @@ struct ngx_http_lua_ffi_image_s {
     unsigned                        pinned:1;
     unsigned                        global:1;
     unsigned                        stuck:1;     /* must never be unmapped */
+    unsigned                        resident:1;  /* cannot be unmapped */
+    unsigned                        counted:1;   /* as resident */
+    unsigned                        told:1;      /* that unpin is in vain */
 };
 
 
@@ -63,6 +79,9 @@ ngx_uint_t ngx_http_lua_ffi_image_is(ngx_http_lua_ffi_image_t *image,
 ngx_http_lua_ffi_image_t *ngx_http_lua_ffi_image_open(
     ngx_http_lua_ffi_location_t *location, ngx_uint_t copy,
     ngx_uint_t global, char **error);
+
+/* Any thread.  How many libraries are mapped that cannot be unmapped. */
+ngx_uint_t ngx_http_lua_ffi_image_residents(void);
 
 /* Exports the symbols of an image that is mapped already. */
 void ngx_http_lua_ffi_image_globalize(ngx_http_lua_ffi_image_t *image);

@@ -32,6 +32,10 @@ struct ngx_http_lua_ffi_library_s {
 };
 
 
+#define ngx_http_lua_ffi_text(n)   ngx_http_lua_ffi_text_(n)
+#define ngx_http_lua_ffi_text_(n)  #n
+
+
 /* A function of a library that a thread is started for. */
 typedef struct {
     void                      (*function)(void *tq);
@@ -50,6 +54,8 @@ static void ngx_http_lua_ffi_op_end(ngx_http_lua_ffi_op_t *op);
 static void ngx_http_lua_ffi_op_load(ngx_http_lua_ffi_op_t *op);
 static ngx_int_t ngx_http_lua_ffi_op_open(ngx_http_lua_ffi_op_t *op);
 static void ngx_http_lua_ffi_op_init(ngx_http_lua_ffi_op_t *op);
+static void ngx_http_lua_ffi_op_notice(ngx_http_lua_ffi_op_t *op);
+static ngx_uint_t ngx_http_lua_ffi_op_spoilt(ngx_http_lua_ffi_image_t *image);
 static ngx_http_lua_ffi_image_t *ngx_http_lua_ffi_op_image(
     ngx_http_lua_ffi_op_t *op);
 static void ngx_http_lua_ffi_op_unload(ngx_http_lua_ffi_op_t *op);
@@ -225,7 +231,8 @@ ngx_http_lua_ffi_op_start(ngx_http_lua_ffi_op_t *op)
     /*
      * The threads that a library starts inherit this mask: signals that
      * nginx handles are for its event loop alone.  What a thread does to
-     * itself cannot be blocked usefully.
+     * itself cannot be blocked usefully, and Go interrupts its own threads
+     * with SIGURG: a loop without calls would stop the world for good.
      */
     sigfillset(&set);
     sigdelset(&set, SIGSEGV);
@@ -233,6 +240,7 @@ ngx_http_lua_ffi_op_start(ngx_http_lua_ffi_op_t *op)
     sigdelset(&set, SIGFPE);
     sigdelset(&set, SIGILL);
     sigdelset(&set, SIGABRT);
+    sigdelset(&set, SIGURG);
 
     (void) pthread_sigmask(SIG_SETMASK, &set, &old);
     err = pthread_create(&op->thread, NULL, ngx_http_lua_ffi_op_thread, op);
@@ -387,7 +395,8 @@ ngx_http_lua_ffi_op_init(ngx_http_lua_ffi_op_t *op)
     rc = image->init(op->cfg, ffi_queue_handle(op->queue));
 
     if (rc == 0) {
-        image->pinned |= !op->unpin;
+        image->pinned |= !op->unpin || image->resident;
+        ngx_http_lua_ffi_op_notice(op);
 
     } else {
         op->error = ffi_queue_take_error(op->queue);
@@ -401,6 +410,31 @@ ngx_http_lua_ffi_op_init(ngx_http_lua_ffi_op_t *op)
 }
 
 
+/* load thread; what is worth saying once of an image */
+static void
+ngx_http_lua_ffi_op_notice(ngx_http_lua_ffi_op_t *op)
+{
+    ngx_http_lua_ffi_image_t  *image;
+
+    image = op->image;
+
+    if (image->counted && image->users == 1 && image->fd != -1
+        && ngx_http_lua_ffi_image_residents() >= NGX_HTTP_LUA_FFI_RESIDENT_WARN)
+    {
+        op->warning = "many libraries are mapped that cannot be unmapped; "
+                      "loads of more will fail from "
+                      ngx_http_lua_ffi_text(NGX_HTTP_LUA_FFI_RESIDENT_MAX)
+                      " on: reload nginx to start with none";
+    }
+
+    if (op->unpin && image->resident && !image->told) {
+        image->told = 1;
+        op->notice = "unpin has no effect: its library cannot be unmapped, "
+                     "as any in Go";
+    }
+}
+
+
 /* the operation's thread; the image to use, opened when there is none */
 static ngx_http_lua_ffi_image_t *
 ngx_http_lua_ffi_op_image(ngx_http_lua_ffi_op_t *op)
@@ -410,7 +444,7 @@ ngx_http_lua_ffi_op_image(ngx_http_lua_ffi_op_t *op)
 
     image = op->library->image;
 
-    if (image != NULL && !op->fresh) {
+    if (image != NULL && !op->fresh && !ngx_http_lua_ffi_op_spoilt(image)) {
         return image;
     }
 
@@ -434,8 +468,17 @@ ngx_http_lua_ffi_op_image(ngx_http_lua_ffi_op_t *op)
         }
     }
 
-    return ngx_http_lua_ffi_image_open(&location, op->fresh || op->unpin,
+    return ngx_http_lua_ffi_image_open(&location,
+                                       op->fresh || op->unpin || image != NULL,
                                        op->global, &op->error);
+}
+
+
+/* Whether no load ever succeeded of an image that is mapped for good. */
+static ngx_uint_t
+ngx_http_lua_ffi_op_spoilt(ngx_http_lua_ffi_image_t *image)
+{
+    return image->resident && !image->pinned && image->users == 0;
 }
 
 
@@ -536,7 +579,7 @@ ngx_http_lua_ffi_op_close(ngx_http_lua_ffi_op_t *op)
     image = op->image;
     image->users--;
 
-    if (image->pinned) {
+    if (image->pinned || image->resident) {
         return;
     }
 

@@ -51,6 +51,7 @@ struct ngx_http_lua_ffi_op_s {
     ngx_http_lua_ffi_image_t       *image;
     char                           *error;       /* malloc()ed; NULL: none */
     const char                     *notice;      /* static; NULL: none */
+    const char                     *warning;     /* the same */
 };
 
 

@@ -51,6 +51,8 @@ static void ngx_http_lua_ffi_runtime_settle(ngx_http_lua_ffi_runtime_t *rt,
     const char *error);
 static void ngx_http_lua_ffi_runtime_end(ngx_http_lua_ffi_runtime_t *rt,
     ngx_uint_t fini);
+static void ngx_http_lua_ffi_runtime_say(ngx_http_lua_ffi_runtime_t *rt,
+    ngx_uint_t level, const char **text);
 static void ngx_http_lua_ffi_runtime_gone(ngx_http_lua_ffi_op_t *op);
 static void ngx_http_lua_ffi_runtime_free_op(ngx_http_lua_ffi_op_t *op);
 static void ngx_http_lua_ffi_runtime_abandon(ngx_http_lua_ffi_runtime_t *rt);
@@ -368,6 +370,9 @@ ngx_http_lua_ffi_runtime_loaded(ngx_http_lua_ffi_op_t *op)
 
     rt->state = NGX_HTTP_LUA_FFI_READY;
 
+    ngx_http_lua_ffi_runtime_say(rt, NGX_LOG_WARN, &op->warning);
+    ngx_http_lua_ffi_runtime_say(rt, NGX_LOG_NOTICE, &op->notice);
+
     ngx_http_lua_ffi_runtime_settle(rt, NULL);
 
     if (rt->late) {
@@ -503,6 +508,11 @@ ngx_http_lua_ffi_runtime_drained(ngx_http_lua_ffi_runtime_t *rt)
 
     ffi_thread_count(rt->queue, &census);
 
+    if (census.told && rt->op->image->resident) {
+        /* the goroutine that polls moves from thread to thread */
+        return 1;
+    }
+
     /* who asked for the descriptor is going to read it, and then to poll */
     return census.pollers == 0
            && (census.polled || !ffi_queue_has_fd(rt->queue));
@@ -546,6 +556,19 @@ ngx_http_lua_ffi_runtime_end(ngx_http_lua_ffi_runtime_t *rt, ngx_uint_t fini)
     op->fini = fini;
 
     ngx_http_lua_ffi_library_unload(op);
+}
+
+
+/* What a load found out of its library, once. */
+static void
+ngx_http_lua_ffi_runtime_say(ngx_http_lua_ffi_runtime_t *rt, ngx_uint_t level,
+    const char **text)
+{
+    if (*text != NULL) {
+        ngx_log_error(level, ngx_cycle->log, 0, "ffi: runtime \"%s\": %s",
+                      ffi_queue_name(rt->queue), *text);
+        *text = NULL;
+    }
 }
 
 

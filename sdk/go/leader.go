@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"restyffi/internal/host"
+	"restyffi/internal/ngx"
 )
 
 // How calls are run. To wake another thread for a call costs a hundred times
@@ -71,17 +72,31 @@ type leader struct {
 	seen  uint64 // the watchdog's: turn, when it looked last
 }
 
-// lead polls until the runtime is unloaded, or the leader deposed. rest is what
-// the leader before has not come to.
+// lead starts a leader. rest is what the one before has not come to.
+//
+// nginx waits for every thread that has polled to be told of the end, or to
+// end. So the leader is locked to its thread, which ends with it: Go ends any
+// but its first one.
 func (rt *runtime) lead(rest []host.Call) {
-	defer rt.running.Done()
-
-	// Never unlocked: nginx waits for every thread that has polled to be told
-	// of the end or to end, and this one ends with its goroutine.
 	goruntime.LockOSThread()
+	if ngx.IsFirstThread() {
+		locked := make(chan bool)
+		go func() {
+			goruntime.LockOSThread()
+			locked <- true
+			rt.poll(rest)
+		}()
+		<-locked
+		goruntime.UnlockOSThread()
+		return
+	}
+	rt.poll(rest)
+}
 
-	l := &leader{rt: rt}
-	l.now = time.Now()
+// poll runs calls until the runtime is unloaded, or the leader deposed.
+func (rt *runtime) poll(rest []host.Call) {
+	defer rt.running.Done()
+	l := &leader{rt: rt, now: time.Now()}
 	l.spawn(rest)
 	l.watch = time.AfterFunc(patience, l.look)
 	defer l.watch.Stop()

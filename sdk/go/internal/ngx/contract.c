@@ -1,6 +1,7 @@
 #include "contract.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 
 
 #define RESTYFFI_POLL_MAX  64
@@ -44,6 +45,13 @@ int
 restyffi_in_nginx(void)
 {
     return ngx_http_lua_ffi_task_poll_many != NULL;
+}
+
+
+uintptr_t
+restyffi_thread(void)
+{
+    return (uintptr_t) pthread_self();
 }
 
 

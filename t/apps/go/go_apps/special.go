@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+
+	"restyffi"
+)
+
+// text is set by the linker, see harness.go.build().
+var text string
+
+func init() {
+	apps["version"] = always(version)
+	apps["misfits"] = always(misfit)
+	apps["facts"] = always(fact)
+	apps["cancel"] = always(cancelled)
+	apps["closer"] = newCloser
+	apps["json"] = newJSON
+	slog.SetDefault(slog.New(restyffi.NewLogHandler(&slog.HandlerOptions{Level: slog.LevelDebug})))
+}
+
+// version responds with the text; wait() at the gate first.
+func version(ctx context.Context, method string, req []byte) ([]byte, error) {
+	if method == "wait" {
+		if _, err := hold(ctx, method, req); err != nil {
+			return nil, err
+		}
+	}
+	return []byte(text), nil
+}
+
+// sum is a loop without calls.
+func sum(n uint64) (result uint64) {
+	for i := uint64(0); i < n; i++ {
+		result += i * i
+	}
+	return result
+}
+
+var sink uint64
+
+func misfit(_ context.Context, method string, req []byte) ([]byte, error) {
+	switch method {
+	case "panic":
+		panic(string(req))
+	case "goexit":
+		runtime.Goexit()
+	case "nil_pointer":
+		var none *strings.Builder
+		none.WriteByte('x')
+	case "rc":
+		return nil, &restyffi.Error{RC: 42, Message: string(req)}
+	case "spin":
+		go func() { sink = sum(1 << 62) }()
+		runtime.Gosched()
+	case "collect":
+		runtime.GC()
+	}
+	return []byte("fine"), nil
+}
+
+func fact(ctx context.Context, method string, req []byte) ([]byte, error) {
+	switch method {
+	case "deadline":
+		deadline, _ := ctx.Deadline()
+		return []byte(time.Until(deadline).String()), nil
+	case "request_id":
+		return []byte(restyffi.RequestID(ctx)), nil
+	case "log":
+		slog.WarnContext(ctx, string(req), "item", "green tea")
+	case "log_outside":
+		slog.Error(string(req))
+	case "environment":
+		return []byte(os.Getenv(string(req))), nil
+	}
+	return nil, nil
+}
+
+// cancelled says at the gate why its context is done.
+func cancelled(ctx context.Context, _ string, req []byte) ([]byte, error) {
+	gate, err := reach(string(req))
+	if err != nil {
+		return nil, err
+	}
+	defer gate.Close()
+	<-ctx.Done()
+	_, err = io.WriteString(gate, ctx.Err().Error())
+	return nil, err
+}
+
+// A closer says at the gate that it is closed.
+type closer struct {
+	restyffi.HandlerFunc
+}
+
+func newCloser(string) (restyffi.Handler, error) {
+	return closer{hold}, nil
+}
+
+func (closer) Close() error {
+	_, err := hold(context.Background(), "", []byte("closed"))
+	return err
+}
+
+func newJSON(text string) (restyffi.Handler, error) {
+	var cfg struct{ Greeting string }
+	if err := json.Unmarshal([]byte(text), &cfg); err != nil {
+		return nil, err
+	}
+	return restyffi.HandlerFunc(func(context.Context, string, []byte) ([]byte, error) {
+		return []byte(cfg.Greeting), nil
+	}), nil
+}

@@ -1,0 +1,7 @@
+module go_cfg
+
+go 1.21
+
+require restyffi v0.0.0
+
+replace restyffi => ../../../../sdk/go

@@ -1,0 +1,3 @@
+module go_depends
+
+go 1.21

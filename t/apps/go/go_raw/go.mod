@@ -1,0 +1,3 @@
+module go_raw
+
+go 1.21
