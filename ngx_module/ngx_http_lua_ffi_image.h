@@ -25,9 +25,8 @@ typedef struct {
 /*
  * How many libraries may be mapped that cannot be unmapped: each Go library,
  * and each private copy of one.  Each takes room of what the dynamic linker
- * keeps for thread-local variables, which ends at 213 Go libraries (Debian 12,
- * glibc 2.36) if nothing else wants any; and each has a heap and some five
- * threads.
+ * keeps for thread-local variables, where the 215th fails if nothing else
+ * wants any (glibc 2.36), and has some 3 MB of memory and 5 threads.
  */
 #define NGX_HTTP_LUA_FFI_RESIDENT_MAX   128
 

@@ -1,0 +1,7 @@
+module http2
+
+go 1.21
+
+require restyffi v0.0.0
+
+replace restyffi => ../../../sdk/go
