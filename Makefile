@@ -14,11 +14,17 @@ ASAN_VENV := build/asan-venv
 BUILD_PACKAGES := gcc libc6-dev 'libluajit2-5.1-dev|libluajit-5.1-dev' nginx-dev pkgconf \
 	python3-dev python3-venv
 RUN_PACKAGES := nginx libnginx-mod-http-lua
-TEST_PACKAGES := $(RUN_PACKAGES) libnginx-mod-stream
+TEST_PACKAGES := $(RUN_PACKAGES) etcd-server libnginx-mod-stream openssl
 LINT_PACKAGES := lua-check shellcheck
 
 # ThreadSanitizer and a fully randomised address space do not get along.
 FIXED_LAYOUT := $(shell setarch -R true 2>/dev/null && echo --wrap "'setarch -R'")
+
+# Installs a go that is new enough when PATH has none, and runs it.
+GO := $(CURDIR)/scripts/go
+GO_EXAMPLES := $(notdir $(patsubst %/,%,$(dir $(wildcard examples/go/*/go.mod))))
+GO_MODULES := sdk/go $(addprefix examples/go/,$(GO_EXAMPLES)) \
+	$(addprefix t/apps/go/,go_apps go_cfg go_raw)
 
 # Build tools are those of .venv; an ordinary user's PATH lacks nginx's folder.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH):/usr/sbin
@@ -53,6 +59,14 @@ loader: $(VENV)/build.stamp ## build the loader of another Python, PYTHON=/path/
 		-Dloader-for="$$(command -v $(PYTHON))" -Dloader-dir="$$(resty-ffi libdir)"
 	meson install -C build/loader-$(notdir $(PYTHON))
 
+.PHONY: examples
+examples: $(GO_EXAMPLES:%=build/examples/lib%.so) ## build the examples that are libraries
+
+# go knows what is up to date.
+.PHONY: $(GO_EXAMPLES:%=build/examples/lib%.so)
+$(GO_EXAMPLES:%=build/examples/lib%.so): build/examples/lib%.so:
+	$(GO) -C examples/go/$* build -buildmode=c-shared -o $(CURDIR)/$@ .
+
 .PHONY: test
 test: unit tsan asan e2e ## run every test
 
@@ -60,6 +74,8 @@ test: unit tsan asan e2e ## run every test
 unit: $(VENV)/test.stamp ## test the parts that need no nginx
 	$(call install,$(VENV),build/plain)
 	$(VENV)/bin/meson test -C build/plain --print-errorlogs
+	set -e; for module in $(GO_MODULES); do $(GO) -C $$module test ./...; done
+	$(GO) -C sdk/go test -race ./...
 
 .PHONY: e2e
 e2e: $(VENV)/test.stamp ## test end to end
@@ -85,11 +101,14 @@ lint: $(VENV)/lint.stamp ## check style and types
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	luacheck --quiet lua t bench
-	shellcheck .ci/run scripts/apt_install
+	shellcheck .ci/run scripts/apt_install scripts/go
+	set -e; for module in $(GO_MODULES); do $(GO) -C $$module vet ./...; done
+	test -z "$$($$($(GO) env GOROOT)/bin/gofmt -l sdk examples t | tee /dev/stderr)"
 
 .PHONY: format
-format: $(VENV)/lint.stamp ## format the Python files
+format: $(VENV)/lint.stamp ## format the Python and the Go files
 	$(VENV)/bin/ruff format .
+	$$($(GO) env GOROOT)/bin/gofmt -w sdk examples t
 	$(VENV)/bin/ruff check --fix .
 
 .PHONY: bench

@@ -149,9 +149,7 @@ def test_slow_calls_do_not_hold_up_quick_ones(server):
 
 
 def test_loop_without_calls_does_not_stop_the_others(server):
-    nginx = server(
-        lua={"/": app("misfits", "spin()"), "/collect": app("misfits", "collect()")}
-    )
+    nginx = server(lua={"/": app("misfits", "spin()"), "/collect": app("misfits", "collect()")})
     assert nginx.values() == [True, "fine"]
     for _ in range(3):
         assert nginx.values("/collect") == [True, "fine"]
