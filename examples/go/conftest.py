@@ -13,9 +13,9 @@ HERE = Path(__file__).parent
 
 sys.path.insert(0, str(HERE.parent.parent / "t"))
 
-from harness import go, health  # type: ignore[import-not-found]  # noqa: E402
-from harness.config import Config  # type: ignore[import-not-found]  # noqa: E402
-from harness.server import Server  # type: ignore[import-not-found]  # noqa: E402
+from harness import go, health  # noqa: E402
+from harness.config import Config  # noqa: E402
+from harness.server import Server  # noqa: E402
 
 LUA = {
     "/": """
