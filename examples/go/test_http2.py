@@ -22,7 +22,7 @@ def make_certificate(folder: Path) -> None:
     command = [
         "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1",
         "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1",
-        "-keyout", folder / "key.pem", "-out", folder / "cert.pem",
+        "-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem"),
     ]  # fmt: skip
     subprocess.run(command, check=True, capture_output=True)
 
