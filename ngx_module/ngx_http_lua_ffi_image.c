@@ -1,6 +1,7 @@
 #include "ngx_http_lua_ffi_image.h"
 
 #include "ffi_elf.h"
+#include "ffi_preempt.h"
 #include "ngx_http_lua_ffi_module.h"
 
 #include <dlfcn.h>
@@ -257,6 +258,7 @@ ngx_http_lua_ffi_image_t *
 ngx_http_lua_ffi_image_open(ngx_http_lua_ffi_location_t *location,
     ngx_uint_t copy, ngx_uint_t global, char **error)
 {
+    int                        flags;
     char                       name[sizeof("/proc/self/fd/") + NGX_INT_T_LEN];
     const char                *file;
     ngx_http_lua_ffi_image_t  *image;
@@ -317,8 +319,10 @@ ngx_http_lua_ffi_image_open(ngx_http_lua_ffi_location_t *location,
                               ngx_http_lua_ffi_image_open_needed, &needed);
     }
 
-    image->handle = dlopen(file, RTLD_NOW | (global ? RTLD_GLOBAL
-                                                    : RTLD_LOCAL));
+    flags = RTLD_NOW | (global ? RTLD_GLOBAL : RTLD_LOCAL);
+
+    image->handle = image->counted ? ffi_preempt_open(file, flags)
+                                   : dlopen(file, flags);
 
     if (image->handle == NULL) {
         *error = image->fd == -1

@@ -148,11 +148,41 @@ def test_slow_calls_do_not_hold_up_quick_ones(server):
     assert [call.result() for call in calls] == [[True, "done"]] * 20
 
 
-def test_loop_without_calls_does_not_stop_the_others(server):
-    nginx = server(lua={"/": app("misfits", "spin()"), "/collect": app("misfits", "collect()")})
-    assert nginx.values() == [True, "fine"]
+@pytest.mark.parametrize("processors", ["1", "2"])
+def test_loop_without_calls_does_not_stop_the_others(server, processors):
+    nginx = server(
+        env={"GOMAXPROCS": processors},
+        lua={
+            "/": app("misfits", "spin()"),
+            "/collect": app("misfits", "collect()"),
+            "/release": app("misfits", "release()"),
+        },
+    )
+    nginx.values("/collect")
+    spinning = nginx.begin()
     for _ in range(3):
         assert nginx.values("/collect") == [True, "fine"]
+    assert not spinning.done()
+    nginx.values("/release")
+    assert spinning.result() == [True, "fine"]
+
+
+def test_loop_in_one_library_does_not_stop_it_when_another_was_loaded(server):
+    nginx = server(
+        lua={
+            "/": app("misfits", "spin()"),
+            "/collect": app("misfits", "collect()"),
+            "/release": app("misfits", "release()"),
+            "/other": "return ngx.load_ffi('go_cfg', 'x'):get()",
+        },
+    )
+    nginx.values("/collect")
+    assert nginx.values("/other") == [True, "x"]
+    spinning = nginx.begin()
+    for _ in range(3):
+        assert nginx.values("/collect") == [True, "fine"]
+    nginx.values("/release")
+    assert spinning.result() == [True, "fine"]
 
 
 def test_several_libraries_in_one_worker(server):

@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"restyffi"
@@ -36,15 +37,13 @@ func version(ctx context.Context, method string, req []byte) ([]byte, error) {
 	return []byte(text), nil
 }
 
-// sum is a loop without calls.
-func sum(n uint64) (result uint64) {
-	for i := uint64(0); i < n; i++ {
-		result += i * i
-	}
-	return result
-}
+// released ends a loop without calls, which Go can interrupt only by a signal.
+var released atomic.Bool
 
-var sink uint64
+func spin() {
+	for !released.Load() {
+	}
+}
 
 func misfit(_ context.Context, method string, req []byte) ([]byte, error) {
 	switch method {
@@ -58,8 +57,9 @@ func misfit(_ context.Context, method string, req []byte) ([]byte, error) {
 	case "rc":
 		return nil, &restyffi.Error{RC: 42, Message: string(req)}
 	case "spin":
-		go func() { sink = sum(1 << 62) }()
-		runtime.Gosched()
+		spin()
+	case "release":
+		released.Store(true)
 	case "collect":
 		runtime.GC()
 	}

@@ -1,0 +1,82 @@
+#include "ffi_preempt.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+
+
+typedef void (*ffi_preempt_handler_t)(int signo, siginfo_t *info,
+    void *context);
+
+
+/* guarded by lock; a handler that was added stays */
+static ffi_preempt_handler_t  ffi_preempt_handlers[FFI_PREEMPT_MAX];
+static atomic_uint            ffi_preempt_n;
+
+static pthread_mutex_t        ffi_preempt_lock = PTHREAD_MUTEX_INITIALIZER;
+
+
+static void ffi_preempt_handler(int signo, siginfo_t *info, void *context);
+static void ffi_preempt_adopt(void);
+
+
+void *
+ffi_preempt_open(const char *file, int flags)
+{
+    void  *handle;
+
+    /* of two at a time, one handler would be lost */
+    pthread_mutex_lock(&ffi_preempt_lock);
+
+    handle = dlopen(file, flags);
+
+    if (handle != NULL) {
+        ffi_preempt_adopt();
+    }
+
+    pthread_mutex_unlock(&ffi_preempt_lock);
+
+    return handle;
+}
+
+
+/* guarded by lock */
+static void
+ffi_preempt_adopt(void)
+{
+    unsigned          n;
+    struct sigaction  sa;
+
+    n = atomic_load_explicit(&ffi_preempt_n, memory_order_relaxed);
+
+    if (n == FFI_PREEMPT_MAX
+        || sigaction(SIGURG, NULL, &sa) != 0
+        || !(sa.sa_flags & SA_SIGINFO)
+        || sa.sa_sigaction == ffi_preempt_handler)
+    {
+        return;
+    }
+
+    ffi_preempt_handlers[n] = sa.sa_sigaction;
+
+    /* release: pairs with the handler's load */
+    atomic_store_explicit(&ffi_preempt_n, n + 1, memory_order_release);
+
+    sa.sa_sigaction = ffi_preempt_handler;
+    (void) sigaction(SIGURG, &sa, NULL);
+}
+
+
+/* any thread that Go started; a signal handler */
+static void
+ffi_preempt_handler(int signo, siginfo_t *info, void *context)
+{
+    unsigned  i, n;
+
+    n = atomic_load_explicit(&ffi_preempt_n, memory_order_acquire);
+
+    for (i = 0; i < n; i++) {
+        ffi_preempt_handlers[i](signo, info, context);
+    }
+}
