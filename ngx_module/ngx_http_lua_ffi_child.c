@@ -1,7 +1,9 @@
 #include "ngx_http_lua_ffi_child.h"
 
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 
 static void ngx_http_lua_ffi_child_handler(int signo, siginfo_t *info,
@@ -44,7 +46,10 @@ ngx_http_lua_ffi_child_guard(void)
 }
 
 
-/* signal handler; runs on the event loop's thread: guests block SIGCHLD */
+/*
+ * signal handler, for the event loop's thread, the process's first.  Guests
+ * block SIGCHLD, but Go opens it on its threads: these pass it on.
+ */
 static void
 ngx_http_lua_ffi_child_handler(int signo, siginfo_t *info, void *ucontext)
 {
@@ -53,6 +58,12 @@ ngx_http_lua_ffi_child_handler(int signo, siginfo_t *info, void *ucontext)
     siginfo_t   child;
 
     err = ngx_errno;
+
+    if (syscall(SYS_gettid) != getpid()) {
+        (void) syscall(SYS_tgkill, getpid(), getpid(), signo);
+        ngx_set_errno(err);
+        return;
+    }
 
     child.si_pid = 0;
     rc = waitid(P_ALL, 0, &child, WEXITED|WNOHANG|WNOWAIT|__WNOTHREAD);

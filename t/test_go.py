@@ -127,6 +127,45 @@ def test_handler_is_closed_when_its_runtime_is_gone(server):
     assert unload.result() == [True]
 
 
+def test_handler_is_closed_when_the_worker_exits(server):
+    nginx = server(lua=app("closer", "wait('held')"))
+    call = nginx.begin()
+    held = nginx.gate.wait()
+    nginx.signal("QUIT")
+    held.open("answered")
+    assert call.result() == [True, "answered"]
+    closing = nginx.gate.wait()
+    assert closing.name == "closed"
+    closing.open()
+    assert nginx.stop() == 0
+
+
+def test_handler_sees_the_exit_status_and_output_of_its_children(server):
+    nginx = server(
+        lua="""
+            local rt = ngx.load_ffi("go_apps", "facts")
+            local threads, right = {}, 0
+            for i = 1, 100 do
+                threads[i] = ngx.thread.spawn(rt.child, rt, "echo " .. i .. "; exit " .. i % 2 * 3)
+            end
+            for i = 1, 100 do
+                local _, ok, response, why = ngx.thread.wait(threads[i])
+                if ok and response == i .. "\\n" or not ok and why == "exit status 3" then
+                    right = right + 1
+                end
+            end
+            return right
+        """
+    )
+    assert nginx.values() == [100]
+
+
+def test_environment_is_what_nginx_was_started_with(server, monkeypatch):
+    monkeypatch.setenv("NOT_IN_NGINX_CONF", "seen")
+    nginx = server(lua=app("facts", "environment('NOT_IN_NGINX_CONF')"))
+    assert nginx.values() == [True, "seen"]
+
+
 def test_slow_calls_do_not_hold_up_quick_ones(server):
     nginx = server(
         lua={

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/exec"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -79,6 +80,8 @@ func fact(ctx context.Context, method string, req []byte) ([]byte, error) {
 		slog.Error(string(req))
 	case "environment":
 		return []byte(os.Getenv(string(req))), nil
+	case "child":
+		return exec.CommandContext(ctx, "sh", "-c", string(req)).Output()
 	}
 	return nil, nil
 }
