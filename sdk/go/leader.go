@@ -60,44 +60,46 @@ func (p *pace) fast(calls int) {
 // runs; who raises it by one ends that turn: the leader, or, to depose it, its
 // watchdog.
 type leader struct {
-	rt    *runtime
-	calls [host.MaxBatch]host.Call
-	n     int
-	next  int // constant while turn is odd
-	now   time.Time
+	rt     *runtime
+	calls  [host.MaxBatch]host.Call
+	polled time.Time
+	n      int
+	next   int // constant while turn is odd
 
 	turn  atomic.Uint64
-	armed atomic.Bool
+	armed atomic.Bool // whether the watchdog is going to look
 	watch *time.Timer
 	seen  uint64 // the watchdog's: turn, when it looked last
 }
 
-// lead starts a leader. rest is what the one before has not come to.
+// lead starts a leader. rest is what the one before has not come to, of what
+// it polled at that time.
 //
 // nginx waits for every thread that has polled to be told of the end, or to
 // end. So the leader is locked to its thread, which ends with it: Go ends any
 // but its first one.
-func (rt *runtime) lead(rest []host.Call) {
+func (rt *runtime) lead(rest []host.Call, polled time.Time) {
 	goruntime.LockOSThread()
 	if ngx.IsFirstThread() {
 		locked := make(chan bool)
 		go func() {
 			goruntime.LockOSThread()
 			locked <- true
-			rt.poll(rest)
+			rt.poll(rest, polled)
 		}()
 		<-locked
 		goruntime.UnlockOSThread()
 		return
 	}
-	rt.poll(rest)
+	rt.poll(rest, polled)
 }
 
 // poll runs calls until the runtime is unloaded, or the leader deposed.
-func (rt *runtime) poll(rest []host.Call) {
+func (rt *runtime) poll(rest []host.Call, polled time.Time) {
 	defer rt.running.Done()
-	l := &leader{rt: rt, now: time.Now()}
+	l := &leader{rt: rt, polled: polled}
 	l.spawn(rest)
+	l.armed.Store(true)
 	l.watch = time.AfterFunc(patience, l.look)
 	defer l.watch.Stop()
 	defer l.replaceIfLost()
@@ -107,7 +109,7 @@ func (rt *runtime) poll(rest []host.Call) {
 		if l.n == 0 {
 			return
 		}
-		l.now = time.Now()
+		l.polled = time.Now()
 		if rt.pace.spawn > 0 {
 			rt.pace.spawn -= l.n
 			l.spawn(l.calls[:l.n])
@@ -136,7 +138,7 @@ func (l *leader) call(from *host.Call) *call {
 		rt:       l.rt,
 		task:     from.Task,
 		id:       from.RequestID,
-		deadline: l.now.Add(from.TimeLeft),
+		deadline: l.polled.Add(from.TimeLeft),
 	}
 }
 
@@ -158,7 +160,7 @@ func (l *leader) run() bool {
 			return false
 		}
 	}
-	if l.n > 1 && time.Since(l.now) > slowBatch {
+	if l.n > 1 && time.Since(l.polled) > slowBatch {
 		l.rt.pace.slow()
 	} else {
 		l.rt.pace.fast(l.n)
@@ -191,7 +193,7 @@ func (l *leader) look() {
 func (l *leader) replace() {
 	l.rt.pace.slow()
 	l.rt.running.Add(1)
-	go l.rt.lead(l.calls[l.next:l.n])
+	go l.rt.lead(l.calls[l.next:l.n], l.polled)
 }
 
 // replaceIfLost is deferred: a handler may have called runtime.Goexit.

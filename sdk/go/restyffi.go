@@ -37,8 +37,8 @@ import (
 // is closed when its runtime was unloaded and every call was answered.
 type Handler interface {
 	// Handle answers one call: method and req are what Lua called and sent,
-	// in rt:method(req). Calls run at the same time, each in a goroutine of its
-	// own.
+	// in rt:method(req). Calls run at the same time, on goroutines of the SDK's:
+	// a thread that is locked must be unlocked as often.
 	//
 	// A nil req is Lua's nil, an empty one the empty string, and so is the
 	// response. req is the handler's to keep; the response is copied.

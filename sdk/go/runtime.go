@@ -3,6 +3,7 @@ package restyffi
 import (
 	"errors"
 	"sync"
+	"time"
 
 	"restyffi/internal/host"
 )
@@ -37,7 +38,7 @@ func start(queue host.Queue, factory host.Factory, cfg *string) (end func(), err
 		return nil, err
 	}
 	rt.running.Add(2)
-	go rt.lead(nil)
+	go rt.lead(nil, time.Time{})
 	go rt.tell()
 	return rt.end, nil
 }
