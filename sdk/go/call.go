@@ -71,7 +71,8 @@ func (c *call) open() context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.inner == nil {
-		c.inner, c.cancel = context.WithDeadline(context.Background(), c.deadline)
+		// nginx is first: the caller gets its timeout, not the handler's error.
+		c.inner, c.cancel = context.WithDeadline(context.Background(), c.deadline.Add(timeoutSlack))
 		if c.ended {
 			c.cancel()
 		} else {
@@ -93,8 +94,8 @@ func (c *call) end() {
 	}
 }
 
-// timeoutSlack is how much earlier than ours nginx's clock may find a call's
-// time over: it counts in milliseconds, and not always anew.
+// timeoutSlack is how far nginx's clock and ours may be apart: its counts in
+// milliseconds, and is not always looked at.
 const timeoutSlack = 5 * time.Millisecond
 
 // abandon tells the handler that nobody waits. Whose time is over learns that
