@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,30 @@ def test_call_in_flight_is_answered_by_the_old_code(versions):
     assert versions.values("/?name=it%3f&cfg=version:b") == ["2"]
     held.open()
     assert call.result() == ["1"]
+
+
+def test_new_code_under_load_loses_no_call(versions):
+    path = "/?name=it%3f&cfg=version:busy&method=get"
+    assert versions.values(path) == ["1"]
+    with ThreadPoolExecutor(8) as clients:
+        calls = [clients.submit(versions.values, path) for _ in range(200)]
+        for count in range(3):
+            versions.overwrite("12"[count % 2])
+            answer = versions.values(f"/?name=it%3f&cfg=version:{count}")
+            assert answer == ["12"[count % 2]]
+        assert [call.result() for call in calls] == [["1"]] * 200
+
+
+@pytest.mark.parametrize("content", [b"", b"no library", b"\x7fELF"])
+def test_spoilt_file_is_an_error_and_the_old_code_goes_on(versions, tmp_path, content):
+    assert versions.values("/?name=it%3f&cfg=version:a") == ["1"]
+    (tmp_path / "libit.so").write_bytes(content)
+    runtime, why = versions.values("/?name=it%3f&cfg=version:b")
+    assert runtime is None
+    assert "libit.so" in why
+    assert versions.values("/?name=it&cfg=version:c") == ["1"]
+    versions.replace("2")
+    assert versions.values("/?name=it%3f&cfg=version:b") == ["2"]
 
 
 def test_unchanged_library_is_never_copied_again(versions):
