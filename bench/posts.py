@@ -7,7 +7,6 @@ import random
 import statistics
 import subprocess
 from pathlib import Path
-from typing import Dict
 
 from harness.server import Server
 
@@ -69,7 +68,7 @@ end
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def measure(server: Server) -> Dict[str, float]:
+def measure(server: Server) -> dict[str, float]:
     """Seconds of the worker, all of its threads, per request; in turns."""
     samples: dict[str, list[float]] = {way: [] for way in WAYS}
     for _ in range(ROUNDS):
@@ -80,7 +79,7 @@ def measure(server: Server) -> Dict[str, float]:
     return {way: statistics.median(values) for way, values in samples.items()}
 
 
-def report(result: Dict[str, float]) -> None:
+def report(result: dict[str, float]) -> None:
     print(f"POST of {SIZE} B, {CONNECTIONS} connections: µs of CPU per request")
     for way in WAYS:
         ratio = result[way] / result["print"]
