@@ -15,7 +15,7 @@ PLAIN := build/plain$(if $(filter-out .venv,$(VENV)),-$(notdir $(VENV)))
 BUILD_PACKAGES := gcc libc6-dev 'libluajit2-5.1-dev|libluajit-5.1-dev' nginx-dev pkgconf \
 	python3-dev python3-venv
 RUN_PACKAGES := nginx libnginx-mod-http-lua
-TEST_PACKAGES := $(RUN_PACKAGES) libnginx-mod-stream
+TEST_PACKAGES := $(RUN_PACKAGES) libnginx-mod-stream maven
 BENCH_PACKAGES := $(TEST_PACKAGES) wrk
 LINT_PACKAGES := lua-check shellcheck
 
