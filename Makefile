@@ -10,11 +10,13 @@ WERROR ?= false
 
 VENV := .venv
 ASAN_VENV := build/asan-venv
+PLAIN := build/plain$(if $(filter-out .venv,$(VENV)),-$(notdir $(VENV)))
 
 BUILD_PACKAGES := gcc libc6-dev 'libluajit2-5.1-dev|libluajit-5.1-dev' nginx-dev pkgconf \
 	python3-dev python3-venv
 RUN_PACKAGES := nginx libnginx-mod-http-lua
-TEST_PACKAGES := $(RUN_PACKAGES) etcd-server libnginx-mod-stream openssl
+TEST_PACKAGES := $(RUN_PACKAGES) etcd-server libnginx-mod-stream maven openssl
+BENCH_PACKAGES := $(TEST_PACKAGES) wrk
 LINT_PACKAGES := lua-check shellcheck
 
 # ThreadSanitizer and a fully randomised address space do not get along.
@@ -50,7 +52,7 @@ help: ## list the verbs
 .PHONY: demo
 demo: $(VENV)/build.stamp ## start nginx with a Python handler and show what it does
 	@scripts/apt_install $(RUN_PACKAGES)
-	$(call install,$(VENV),build/plain)
+	$(call install,$(VENV),$(PLAIN))
 	@$(VENV)/bin/python examples/demo.py
 
 .PHONY: loader
@@ -72,14 +74,14 @@ test: unit tsan asan e2e ## run every test
 
 .PHONY: unit
 unit: $(VENV)/test.stamp ## test the parts that need no nginx
-	$(call install,$(VENV),build/plain)
-	$(VENV)/bin/meson test -C build/plain --print-errorlogs
+	$(call install,$(VENV),$(PLAIN))
+	$(VENV)/bin/meson test -C $(PLAIN) --print-errorlogs
 	set -e; for module in $(GO_MODULES); do $(GO) -C $$module test ./...; done
 	$(GO) -C sdk/go test -race ./...
 
 .PHONY: e2e
 e2e: $(VENV)/test.stamp ## test end to end
-	$(call install,$(VENV),build/plain)
+	$(call install,$(VENV),$(PLAIN))
 	$(call pytest,$(VENV))
 
 .PHONY: asan
@@ -112,8 +114,9 @@ format: $(VENV)/lint.stamp ## format the Python and the Go files
 	$(VENV)/bin/ruff check --fix .
 
 .PHONY: bench
-bench: $(VENV)/test.stamp ## compare with a socket to a Python server
-	$(call install,$(VENV),build/plain)
+bench: $(VENV)/test.stamp ## compare ways of calling, and what a call adds to a request
+	@scripts/apt_install $(BENCH_PACKAGES)
+	$(call install,$(VENV),$(PLAIN))
 	@$(VENV)/bin/python bench/run.py
 
 .PHONY: clean
