@@ -11,15 +11,14 @@
 #define FFI_PREEMPT_H_INCLUDED
 
 
+/* How many libraries there is room for. */
+#define FFI_PREEMPT_MAX  128
+
 /*
- * dlopen() of a library that is never unmapped, for whose handler there is
- * room: up to FFI_PREEMPT_MAX of them.  Any thread; blocks.
+ * dlopen() of a library that may be one of Go's, and is then never unmapped.
+ * Any thread; blocks.
  */
 void *ffi_preempt_open(const char *file, int flags);
-
-
-/* As many as may be mapped, see NGX_HTTP_LUA_FFI_RESIDENT_MAX. */
-#define FFI_PREEMPT_MAX  128
 
 
 #endif /* FFI_PREEMPT_H_INCLUDED */

@@ -20,6 +20,10 @@
 #define NGX_HTTP_LUA_FFI_NEEDED_MAX  64
 
 
+_Static_assert(FFI_PREEMPT_MAX >= NGX_HTTP_LUA_FFI_RESIDENT_MAX,
+               "a Go library without room for its handler");
+
+
 /* What a copy needs from the folder of the original, while it is opened. */
 typedef struct {
     ngx_uint_t  n;
@@ -321,8 +325,9 @@ ngx_http_lua_ffi_image_open(ngx_http_lua_ffi_location_t *location,
 
     flags = RTLD_NOW | (global ? RTLD_GLOBAL : RTLD_LOCAL);
 
-    image->handle = image->counted ? ffi_preempt_open(file, flags)
-                                   : dlopen(file, flags);
+    image->handle = image->counted || !location->found
+                        ? ffi_preempt_open(file, flags)
+                        : dlopen(file, flags);
 
     if (image->handle == NULL) {
         *error = image->fd == -1

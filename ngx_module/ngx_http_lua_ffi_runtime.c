@@ -509,7 +509,7 @@ ngx_http_lua_ffi_runtime_drained(ngx_http_lua_ffi_runtime_t *rt)
     ffi_thread_count(rt->queue, &census);
 
     if (census.told && rt->op->image->resident) {
-        /* the goroutine that polls moves from thread to thread */
+        /* threads that it polled on before are not going to ask again */
         return 1;
     }
 
