@@ -199,7 +199,7 @@ func TestContextAskedLateIsCancelled(t *testing.T) {
 }
 
 func TestDeadlineIsTheCallers(t *testing.T) {
-	deadlines, errs := make(chan time.Time, 1), make(chan error, 1)
+	deadlines, errs := make(chan time.Time, 1), make(chan error)
 	rt := load(t, func(ctx context.Context, _ string, _ []byte) ([]byte, error) {
 		deadline, _ := ctx.Deadline()
 		deadlines <- deadline

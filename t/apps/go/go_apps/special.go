@@ -86,7 +86,8 @@ func fact(ctx context.Context, method string, req []byte) ([]byte, error) {
 	return nil, nil
 }
 
-// cancelled says at the gate why its context is done.
+// cancelled says at the gate why its context is done, and returns when the test
+// lets it go.
 func cancelled(ctx context.Context, _ string, req []byte) ([]byte, error) {
 	gate, err := reach(string(req))
 	if err != nil {
@@ -94,8 +95,10 @@ func cancelled(ctx context.Context, _ string, req []byte) ([]byte, error) {
 	}
 	defer gate.Close()
 	<-ctx.Done()
-	_, err = io.WriteString(gate, ctx.Err().Error())
-	return nil, err
+	if _, err = io.WriteString(gate, ctx.Err().Error()); err != nil {
+		return nil, err
+	}
+	return io.ReadAll(gate)
 }
 
 // A closer says at the gate that it is closed.
