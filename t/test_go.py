@@ -294,6 +294,13 @@ def test_nginx_obeys_its_signals_with_go_loaded(server):
     assert nginx.stop("QUIT") == 0
 
 
+def test_term_ends_a_worker_with_calls_in_flight(server):
+    nginx = server(lua=app("gate", "wait('held')"))
+    with nginx.connect():
+        nginx.gate.wait()
+        assert nginx.stop("TERM") == 0
+
+
 def test_client_that_left_before_its_answer_is_no_sigpipe(server):
     nginx = server(
         lua={

@@ -10,11 +10,10 @@ import (
 )
 
 // How calls are run. To wake another thread for a call costs a hundred times
-// what a quick handler takes. So the goroutine that polls, the leader, runs
-// handlers itself; should one of them take long, another leader takes over what
-// was polled and the queue, and the old one ends with that call. Where handlers
-// have been slow, each call gets a goroutine of its own, as many could be
-// running.
+// what a quick handler takes. So the goroutine that polls, the leader, runs the
+// handlers itself, one after another. Should one of them take long, another
+// leader takes over the queue and what was polled, and the old one ends with
+// that call. For a while then each call gets a goroutine of its own.
 
 const (
 	// patience is how long, at least, a handler holds the others up before the

@@ -114,8 +114,11 @@ func (q *queue) Close() {
 	q.gone.Close()
 }
 
-// chars lends the bytes of a Go string to C for one call.
+// chars lends the bytes of a Go string to C for one call; never NULL.
 func chars(text string) *C.char {
+	if text == "" {
+		text = "\x00"
+	}
 	return (*C.char)(unsafe.Pointer(unsafe.StringData(text)))
 }
 
