@@ -74,16 +74,18 @@ def calls(
     error_answer: Callable[[BaseException], tuple[int, Any]],
     variable: ContextVar[Any],
     keep: Callable[[int], None],
+    current_task: Callable[[], Any],
     /,
 ) -> Awaitable[int]:
     """Awaited, answers calls that wait with the coroutines of function or
     methods, as serve() does, each in a context of its own, where variable is
     its Task.
 
-    Ends with 1 after as many as limit; with 0 when none waits any more, which
-    arms the event descriptor; with -1 at the end of the queue. The first call
-    that has to wait for something is the last: keep is called with its handle,
-    with which the await ends when it is answered.
+    Ends with 1 after as many as limit, and after one that cancelled the asyncio
+    task, which current_task tells, without waiting for anything; with 0 when no
+    call waits any more, which arms the event descriptor; with -1 at the end of
+    the queue. The first call that has to wait for something is the last: keep is
+    called with its handle.
     """
 
 def poll_abandoned(tq: int, /) -> list[int]:

@@ -107,20 +107,46 @@ def test_exit_codes_of_a_thousand_children(python):
     assert python.answer("app,init") == "0"
 
 
-def test_forked_child_that_returns_is_no_worker(python):
+@pytest.mark.parametrize("kind", ["def", "async def"])
+@pytest.mark.parametrize(
+    ("child", "status"), [("os._exit(7)", 7), ("return 'child'", 0), ("raise ValueError", 1)]
+)
+def test_forked_child_ends_where_its_handler_does(python, kind, child, status):
     """What it would answer, the parent answers."""
     python.write_app(
         "app.py",
-        """
+        f"""
         import os
-        def handle(request):
+        {kind} handle(request):
             pid = os.fork()
             if pid == 0:
-                os._exit(7)
-            return str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+                {child}
+            return str(os.WEXITSTATUS(os.waitpid(pid, 0)[1]))
         """,
     )
-    assert python.answer("app,init") == "7"
+    for _ in range(3):
+        assert python.answer("app,init") == str(status)
+    check_well(python)
+
+
+@pytest.mark.parametrize("child", ["await asyncio.sleep(0)", "await asyncio.sleep(9)"])
+def test_forked_child_does_not_take_part_in_the_event_loop(python, child):
+    python.write_app(
+        "app.py",
+        f"""
+        import asyncio, os
+        async def fork():
+            pid = os.fork()
+            if pid == 0:
+                {child}
+            os.waitpid(pid, 0)
+            return "ended"
+        async def handle(request):
+            return await (fork() if request else asyncio.ensure_future(fork()))
+        """,
+    )
+    for request in ("x", "", "x", ""):
+        assert python.answer("app,init", request) == "ended"
     check_well(python)
 
 

@@ -280,3 +280,92 @@ async def handle(request):
 """,
     )
     assert [python.answer("app,init", name) for name in "ab"] == ["nobody", "nobody"]
+
+
+def test_call_that_cancels_its_own_task_cancels_no_other(python):
+    python.write_app(
+        "app.py",
+        """
+        import asyncio, threading
+        begun = threading.Event()
+        go_on = threading.Event()
+        async def handle(request):
+            if request == b"hold":
+                begun.set()
+                go_on.wait()
+            elif request == b"cancel":
+                [task.cancel() for task in asyncio.all_tasks()]
+            else:
+                await asyncio.sleep(0.01)
+            return request
+        """,
+    )
+    python.write("control.py", "import app\n")
+    for _ in range(3):
+        assert python.answer("app,init", "cancel") == "cancel"
+        assert python.answer("app,init", "innocent") == "innocent"
+
+
+@pytest.mark.parametrize("limit", ["", ", concurrency=1"])
+def test_call_that_waited_and_cancels_its_own_task_leaves_its_place(python, limit):
+    python.write(
+        "app.py",
+        f"""
+        import asyncio, resty_ffi
+        async def handle(request):
+            await asyncio.sleep(0)
+            if request == b"cancel":
+                asyncio.current_task().cancel()
+            return request
+        init = resty_ffi.serve(handle{limit})
+        """,
+    )
+    for request in ("cancel", "cancel", "other"):
+        assert python.answer("app,init", request) == request
+    python.unload("app,init")
+
+
+NO_MEMORY = """
+    import asyncio
+    import _testcapi
+    {kind} handle(request):
+        _testcapi.remove_mem_hooks()
+        if request != b"well":
+            _testcapi.set_nomemory(int(request), int(request) + 1)
+        return "answered"
+"""
+
+
+@pytest.mark.parametrize("kind", ["def", "async def"])
+def test_runtime_goes_on_when_memory_ran_out(python, kind):
+    """Wherever it did: one allocation after another fails, in each of the calls."""
+    python.write_app("app.py", NO_MEMORY.format(kind=kind))
+    nginx = python.start(
+        lua={
+            "/": """
+                local rt = ngx.load_ffi("ffi_python3", "app,init")
+                local failed = 0
+                for n = 0, 100 do
+                    local calls = {}
+                    for i, request in ipairs{tostring(n), "well", "well"} do
+                        calls[i] = ngx.thread.spawn(rt.call, rt, request, {timeout = 5})
+                    end
+                    for i = 1, 3 do
+                        local _, ok, res = ngx.thread.wait(calls[i])
+                        if not ok and res == "timeout" then
+                            return n
+                        end
+                    end
+                    local ok, res = rt:call("well", {timeout = 5})
+                    if not ok then
+                        ok, res = rt:call("well", {timeout = 5})
+                    end
+                    if not ok then
+                        return n, res
+                    end
+                end
+                return "well"
+            """
+        }
+    )
+    assert nginx.values() == ["well"]

@@ -221,3 +221,59 @@ def test_factory_handler_and_close_run_on_one_thread(python):
     assert python.call("app,init") == [True, "(1,)"]
     python.unload("app,init")
     python.nginx.log.wait("closed")
+
+
+def test_attributes_that_can_be_called_are_no_methods(python):
+    python.write_app(
+        "app.py",
+        """
+        import functools
+        class Handler(dict):
+            class Inner: pass
+            def __init__(self):
+                self.run = eval
+            @functools.cached_property
+            def lazy(self):
+                raise SystemExit("evaluated")
+            @staticmethod
+            def fixed(request):
+                return "static"
+            @functools.lru_cache(maxsize=None)
+            def cached(self, request):
+                return "cached"
+            def __hash__(self):
+                return 1
+        handle = Handler()
+        """,
+    )
+    for method in ("run", "lazy", "Inner", "setdefault", "update"):
+        values = python.call("app,init", "1", method=method)
+        assert values == [False, 1, f"no method '{method}'"]
+    assert python.call("app,init", "", method="fixed") == [True, "static"]
+    assert python.call("app,init", "", method="cached") == [True, "cached"]
+
+
+def test_class_that_wants_more_than_the_configuration_fails_the_load(python):
+    python.write(
+        "app.py", "class Two:\n    def __init__(self, a, b): pass\n    def get(self): pass"
+    )
+    found, error = python.load("app,Two")
+    assert found is False
+    assert "missing 1 required positional argument: 'b'" in error
+
+
+@pytest.mark.parametrize("kind", ["def", "async def"])
+def test_context_variables_do_not_outlive_their_call(python, kind):
+    python.write_app(
+        "app.py",
+        f"""
+        import contextvars
+        user = contextvars.ContextVar("user", default="nobody")
+        {kind} handle(request):
+            was = user.get()
+            user.set(request.decode())
+            return was
+        """,
+    )
+    for name in ("ada", "bob"):
+        assert python.answer("app,init", name) == "nobody"

@@ -327,3 +327,17 @@ def test_library_that_links_another_python_is_named(swap):
         rf"another library has brought {libpython} into this worker: load ffi_python3 without it",
         error,
     )
+
+
+def test_library_that_is_no_interpreter_is_a_failed_load(swap):
+    one, other = other_of(swap)
+    swap.write(ECHO)
+    source = swap.folder / "stub.c"
+    source.write_text("int nothing;")
+    stub = swap.lib / f"interpreter-{one}.so"
+    stub.unlink()
+    subprocess.run(["cc", "-shared", "-fPIC", source, "-o", stub], check=True)
+    found, error = swap.ask("call", one)
+    assert found is False
+    assert error.endswith(f"{stub} is none of this resty-ffi: install its loaders again")
+    assert swap.ask("call", other) == [True, "hello"]

@@ -21,10 +21,13 @@ _BATCH = 64
 """Calls that are answered before the loop does something else."""
 
 _NONE, _MORE, _END = 0, 1, -1
-"""What _resty_ffi.calls() ends with, besides the handle of a call that waited."""
+"""What _resty_ffi.calls() ends with."""
 
 # Without a turn of the loop.
 _EAGER: Any = {"eager_start": True} if sys.version_info >= (3, 12) else {}
+
+
+_running: set[LoopServer] = set()
 
 
 class LoopServer:
@@ -36,8 +39,12 @@ class LoopServer:
     def __init__(self, entry: Entry, text: str, tq: int, *made: object) -> None:
         """Makes the handler inside the loop, unless it is given."""
         self._tq = tq
+        self._pid = os.getpid()
         self._concurrency = entry.concurrency or sys.maxsize
         self._running: dict[int, asyncio.Task[int]] = {}
+        """Calls that wait for something, by their handles."""
+        self._handles: dict[asyncio.Task[int], int] = {}
+        """The same the other way round."""
         self._is_draining = False
         self._again = False
         self._loop = (entry.loop_factory or asyncio.new_event_loop)()
@@ -55,8 +62,12 @@ class LoopServer:
     def run(self) -> None:
         self._loop.add_reader(self._fd, self._wake)
         self._loop.call_soon(self._drain)
+        _running.add(self)
         while not self._run_to_end():
-            pass
+            if os.getpid() != self._pid:
+                # A forked child, see stop().
+                os._exit(0)
+        _running.discard(self)
         self._loop.remove_reader(self._fd)
 
     def close(self) -> None:
@@ -66,6 +77,11 @@ class LoopServer:
             report(error)
         os.close(self._fd)
         _close(self._loop)
+
+    def stop(self) -> None:
+        """In a forked child: its event loop would take from the parent's what
+        both wait for."""
+        self._loop.stop()
 
     def _run_to_end(self) -> bool:
         """False when something else has stopped the loop: sys.exit() in a task,
@@ -104,7 +120,12 @@ class LoopServer:
         if self._is_draining or self._ended.is_set() or len(self._running) >= self._concurrency:
             return
         self._is_draining = True
-        task = asyncio.Task(self._answer_calls(), loop=self._loop, **_EAGER)
+        try:
+            task = asyncio.Task(self._answer_calls(), loop=self._loop, **_EAGER)
+        except MemoryError as error:
+            report(error)
+            self._go_on()
+            return
         if task.done():
             self._settle(task)
         else:
@@ -119,6 +140,7 @@ class LoopServer:
             _error_answer,
             _task.in_context,
             self._keep,
+            asyncio.current_task,
         )
 
     def _keep(self, handle: int) -> None:
@@ -126,22 +148,22 @@ class LoopServer:
         task = asyncio.current_task()
         assert task is not None
         self._running[handle] = task
+        self._handles[task] = handle
+        self._go_on()
+
+    def _go_on(self) -> None:
         self._is_draining = False
         self._loop.call_soon(self._drain)
 
     def _settle(self, task: asyncio.Task[int]) -> None:
         """A task has ended."""
-        try:
-            outcome = task.result()
-        except BaseException as error:
-            # Cancelled before it began, for instance: nothing is lost.
-            report(error)
-            outcome = _MORE
-
-        if outcome in (_NONE, _MORE, _END):
+        handle = self._handles.pop(task, None)
+        if handle is None:
             self._is_draining = False
         else:
-            del self._running[outcome]
+            del self._running[handle]
+
+        outcome = _outcome(task)
         if outcome == _END:
             self._ended.set()
         elif outcome != _NONE or self._again:
@@ -153,11 +175,30 @@ class LoopServer:
             await closing
 
 
+def _outcome(task: asyncio.Task[int]) -> int:
+    try:
+        return task.result()
+    except asyncio.CancelledError:
+        # By a call that it had answered already.
+        return _MORE
+    except BaseException as error:
+        report(error)
+        return _MORE
+
+
 def _error_answer(error: BaseException) -> tuple[int, Message]:
     task = _task.find()
     if isinstance(error, asyncio.CancelledError) and task is not None and task.is_abandoned():
         return 1, "cancelled"
     return answer(error)
+
+
+def _stop_all() -> None:
+    for server in list(_running):
+        server.stop()
+
+
+os.register_at_fork(after_in_child=_stop_all)
 
 
 async def _make(entry: Entry, text: str) -> Any:

@@ -15,6 +15,12 @@ Call = Callable[[Any], Any]
 
 _CLOSERS = ("aclose", "close")
 
+# Callable only once they are bound.
+_WRAPPERS = (staticmethod, classmethod, functools.partialmethod)
+
+_HEAP_TYPE = 1 << 9
+"""The flag of classes that are not written in C."""
+
 
 class _Methods(Dict[str, Call]):
     """By name. A name that is not there raises the caller's error."""
@@ -62,7 +68,7 @@ class Dispatcher:
 def is_entry(function: Any) -> bool:
     """Whether it is an entry function: two arguments, both needed, and not a
     handler. What does not tell its arguments is taken for one."""
-    if not callable(function):
+    if not callable(function) or inspect.isclass(function):
         return False
     try:
         parameters = inspect.signature(function).parameters.values()
@@ -120,19 +126,29 @@ def _as_async(call: Call) -> Call:
 def _methods(handler: Any) -> Iterator[tuple[str, Call]]:
     """Of an object, or of a class before there is one."""
     kind = handler if inspect.isclass(handler) else type(handler)
-    for name in dir(handler):
-        if name.startswith("_") or name in _CLOSERS:
-            continue
-        # Properties are not evaluated.
-        if isinstance(getattr(kind, name, None), property):
+    for name in dir(kind):
+        if name.startswith("_") or name in _CLOSERS or not _is_method(kind, name):
             continue
         method = getattr(handler, name, None)
-        if callable(method) and not inspect.isclass(method):
+        if callable(method):
             yield name, method
 
     call = getattr(kind, "__call__", None)  # noqa: B004
     if inspect.isfunction(call):
         yield "", call if handler is kind else handler
+
+
+def _is_method(kind: type, name: str) -> bool:
+    """Whether somebody wrote it as one: what Lua may call is neither what an
+    object happens to have, nor what dict and the like bring along."""
+    for base in kind.__mro__:
+        if name in vars(base):
+            found = vars(base)[name]
+            return bool(base is kind or base.__flags__ & _HEAP_TYPE) and (
+                isinstance(found, _WRAPPERS)
+                or (callable(found) and hasattr(found, "__get__") and not inspect.isclass(found))
+            )
+    return False
 
 
 def _is_function(handler: Any) -> bool:

@@ -3,6 +3,7 @@
 #include "bridge.h"
 
 #include "calls.h"
+#include "interpreter.h"
 #include "service.h"
 #include "task.h"
 
@@ -26,13 +27,11 @@ static _Thread_local struct {
 } current;
 
 
-/* Holds the GIL. */
-static void
-serve_task(void *task, service_t *service)
+/* What the handler returned, or NULL with an exception set. */
+static PyObject *
+call_handler(void *task, service_t *service)
 {
     PyObject  *handler, *request, *response;
-
-    current.task = task;
 
     handler = service_find(service, task);
     request = handler != NULL ? task_request(task) : NULL;
@@ -40,6 +39,50 @@ serve_task(void *task, service_t *service)
 
     Py_XDECREF(handler);
     Py_XDECREF(request);
+
+    interpreter_end_child(response == NULL);
+
+    return response;
+}
+
+
+/* The same, leaving no context variables behind. */
+static PyObject *
+call_in_context(void *task, service_t *service)
+{
+    PyObject  *context, *response;
+
+    context = PyContext_CopyCurrent();
+    if (context == NULL) {
+        return NULL;
+    }
+
+    response = NULL;
+
+    if (PyContext_Enter(context) == 0) {
+        response = call_handler(task, service);
+
+        /* fails only if the handler has entered another one and stayed there */
+        if (PyContext_Exit(context) != 0) {
+            Py_CLEAR(response);
+        }
+    }
+
+    Py_DECREF(context);
+
+    return response;
+}
+
+
+/* Holds the GIL. */
+static void
+serve_task(void *task, service_t *service)
+{
+    PyObject  *response;
+
+    current.task = task;
+
+    response = call_in_context(task, service);
 
     if (response == NULL || task_respond(task, 0, response) != 0) {
         service_fail(service, task);

@@ -2,6 +2,7 @@
 
 #include "calls.h"
 
+#include "interpreter.h"
 #include "service.h"
 #include "task.h"
 
@@ -22,6 +23,9 @@ typedef struct {
     PyObject   *task_type;
     PyObject   *variable;       /* tells a call's code its task */
     PyObject   *waits;          /* called with the first that waits */
+    PyObject   *current_task;   /* asyncio's */
+    PyObject   *runner;         /* the asyncio task; NULL before the first step */
+    PyObject   *must_cancel;    /* the name of its attribute */
 
     /* of the call that runs; NULL: none does */
     void       *task;
@@ -72,6 +76,8 @@ call_handler(calls_t *calls)
 static void
 answer_call(calls_t *calls, PyObject *response)
 {
+    interpreter_end_child(response == NULL);
+
     if (response == NULL || task_respond(calls->task, 0, response) != 0) {
         service_fail(&calls->service, calls->task);
     }
@@ -149,6 +155,9 @@ step(calls_t *calls, PyObject *thrown, PyObject **waits_for)
     *waits_for = calls->coroutine == NULL ? first_step(calls)
                                           : next_step(calls, thrown);
 
+    /* waiting, it would take what happens from its parent's event loop */
+    interpreter_end_child(1);
+
     return PyContext_Exit(calls->context);
 }
 
@@ -160,18 +169,20 @@ take_call(calls_t *calls)
     int    n;
     void  *task;
 
-    n = ngx_http_lua_ffi_task_poll_many(calls->tq, &task, 1, 0);
+    do {
+        n = ngx_http_lua_ffi_task_poll_many(calls->tq, &task, 1, 0);
 
-    if (n != 1) {
-        return n;
-    }
+        if (n != 1) {
+            return n;
+        }
 
-    calls->object = task_object(calls->task_type, task, 1);
+        calls->object = task_object(calls->task_type, task, 1);
 
-    if (calls->object == NULL) {
-        service_fail(&calls->service, task);
-        return -2;
-    }
+        if (calls->object == NULL) {
+            service_fail(&calls->service, task);
+        }
+
+    } while (calls->object == NULL);
 
     calls->task = task;
     calls->context = PyContext_CopyCurrent();
@@ -180,10 +191,34 @@ take_call(calls_t *calls)
 }
 
 
+/*
+ * Whether a call has cancelled the asyncio task without waiting after it: that
+ * must not reach the calls of others.
+ */
+static int
+is_cancelled(calls_t *calls)
+{
+    int        cancelled;
+    PyObject  *flag;
+
+    flag = PyObject_GetAttr(calls->runner, calls->must_cancel);
+    cancelled = flag == Py_True;
+
+    Py_XDECREF(flag);
+    PyErr_Clear();
+
+    return cancelled;
+}
+
+
 /* Ends the await with a number, as iterators do; NULL. */
 static PyObject *
-stop(PyObject *number)
+stop(int outcome)
 {
+    PyObject  *number;
+
+    number = PyLong_FromLong(outcome);
+
     if (number != NULL) {
         PyErr_SetObject(PyExc_StopIteration, number);
         Py_DECREF(number);
@@ -239,12 +274,10 @@ proceed(calls_t *calls, PyObject *thrown)
 
         clear_call(calls);
 
-        if (calls->waited) {
-            return stop(PyLong_FromVoidPtr(task));
-        }
-
-        if (calls->limit-- == 0) {
-            return stop(PyLong_FromLong(1));
+        if (calls->waited || calls->limit-- == 0
+            || (task != NULL && is_cancelled(calls)))
+        {
+            return stop(1);
         }
 
         n = take_call(calls);
@@ -255,7 +288,7 @@ proceed(calls_t *calls, PyObject *thrown)
         }
 
         if (n != 1) {
-            return stop(PyLong_FromLong(n));
+            return stop(n);
         }
     }
 }
@@ -273,7 +306,13 @@ calls_await(PyObject *self)
 static PyObject *
 calls_next(PyObject *self)
 {
-    return proceed((calls_t *) self, NULL);
+    calls_t  *calls = (calls_t *) self;
+
+    if (calls->runner == NULL) {
+        calls->runner = PyObject_CallObject(calls->current_task, NULL);
+    }
+
+    return calls->runner != NULL ? proceed(calls, NULL) : NULL;
 }
 
 
@@ -303,6 +342,9 @@ calls_clear(PyObject *self)
     Py_CLEAR(calls->task_type);
     Py_CLEAR(calls->variable);
     Py_CLEAR(calls->waits);
+    Py_CLEAR(calls->current_task);
+    Py_CLEAR(calls->runner);
+    Py_CLEAR(calls->must_cancel);
 
     return 0;
 }
@@ -325,6 +367,8 @@ calls_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(calls->task_type);
     Py_VISIT(calls->variable);
     Py_VISIT(calls->waits);
+    Py_VISIT(calls->current_task);
+    Py_VISIT(calls->runner);
 
     return 0;
 }
@@ -393,13 +437,14 @@ calls_object(PyObject *type, PyObject *task_type, PyObject *args)
 {
     int                  limit;
     calls_t             *calls;
-    PyObject            *variable, *waits;
+    PyObject            *variable, *waits, *current_task;
     service_t            service;
     unsigned long long   tq;
 
-    if (!PyArg_ParseTuple(args, "KiOOOOO:calls", &tq, &limit,
+    if (!PyArg_ParseTuple(args, "KiOOOOOO:calls", &tq, &limit,
                           &service.function, &service.methods,
-                          &service.error_answer, &variable, &waits))
+                          &service.error_answer, &variable, &waits,
+                          &current_task))
     {
         return NULL;
     }
@@ -416,6 +461,7 @@ calls_object(PyObject *type, PyObject *task_type, PyObject *args)
     calls->task_type = task_type;
     calls->variable = variable;
     calls->waits = waits;
+    calls->current_task = current_task;
 
     Py_INCREF(service.function);
     Py_INCREF(service.methods);
@@ -423,6 +469,13 @@ calls_object(PyObject *type, PyObject *task_type, PyObject *args)
     Py_INCREF(task_type);
     Py_INCREF(variable);
     Py_INCREF(waits);
+    Py_INCREF(current_task);
+
+    calls->must_cancel = PyUnicode_InternFromString("_must_cancel");
+
+    if (calls->must_cancel == NULL) {
+        Py_CLEAR(calls);
+    }
 
     return (PyObject *) calls;
 }

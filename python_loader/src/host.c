@@ -181,7 +181,9 @@ host_close_extensions(void)
 }
 
 
-/* Guarded by lock.  Whether nothing is left is known only now. */
+/*
+ * Guarded by lock.  Whether nothing is left is known only now: NULL, or dead.
+ */
 static const char *
 host_unmap(void)
 {
@@ -281,11 +283,20 @@ host_open(void *path)
 
     if (python.handle == NULL) {
         (void) host_why("%s", dlerror());
-
-    } else {
-        python.embed = dlsym(python.handle, EMBED_SYMBOL);
-        keys_find(&python.keys, LIBPYTHON_PREFIX);
+        return NULL;
     }
+
+    python.embed = dlsym(python.handle, EMBED_SYMBOL);
+
+    if (python.embed == NULL) {
+        (void) host_why("%s is none of this resty-ffi: install its loaders "
+                        "again", (char *) path);
+        (void) dlclose(python.handle);
+        python.handle = NULL;
+        return NULL;
+    }
+
+    keys_find(&python.keys, LIBPYTHON_PREFIX);
 
     return NULL;
 }
@@ -462,9 +473,15 @@ host_close(host_loader_t *loader, void *tq)
         }
     }
 
-    if (reason != NULL) {
+    if (reason == dead) {
+        snprintf(text, sizeof(text), "%s", dead);
+
+    } else if (reason != NULL) {
         snprintf(text, sizeof(text), "Python %s stays mapped: %s",
                  python.version, reason);
+    }
+
+    if (reason != NULL) {
         ngx_http_lua_ffi_log(tq, NGX_HTTP_LUA_FFI_LOG_WARN, text,
                              strlen(text));
     }

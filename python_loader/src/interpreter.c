@@ -34,6 +34,9 @@ static void           *libpython;
 static sem_t           started;
 static sem_t           ending;
 
+/* set once, in a child process, by its only thread */
+static bool            forked;
+
 
 /*
  * An isolated interpreter does not look at PYTHONPATH.
@@ -88,11 +91,13 @@ make_libpython_global(void)
  * end it.
  */
 static void
-give_signals_back(void)
+become_child(void)
 {
     int               number;
     sigset_t          set;
     struct sigaction  action;
+
+    forked = true;
 
     for (number = 1; number < NSIG; number++) {
         if (sigaction(number, NULL, &action) == 0
@@ -184,7 +189,7 @@ start(void)
     PyStatus  status;
 
     make_libpython_global();
-    (void) pthread_atfork(NULL, NULL, give_signals_back);
+    (void) pthread_atfork(NULL, NULL, become_child);
 
     memory_install();
     limit_openblas();
@@ -284,6 +289,15 @@ interpreter_start(const char *path)
     wait_for(&started);
 
     return failure[0] != '\0' ? failure : NULL;
+}
+
+
+void
+interpreter_end_child(int status)
+{
+    if (forked) {
+        _exit(status);
+    }
 }
 
 

@@ -25,5 +25,12 @@ const char *interpreter_start(const char *library);
  */
 void interpreter_end(void);
 
+/*
+ * Any thread.  Ends the process with that status if it is a forked child: the
+ * calls are its parent's to answer, and so what a handler returns there is
+ * nobody's.
+ */
+void interpreter_end_child(int status);
+
 
 #endif /* INTERPRETER_H_INCLUDED */
