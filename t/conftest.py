@@ -50,9 +50,11 @@ def libraries(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
 
 
 @pytest.fixture(params=LANGUAGES, ids=str)
-def lang(request: pytest.FixtureRequest) -> Language:
+def lang(request: pytest.FixtureRequest, libraries: Path) -> Language:
     """Each language in turn, for what must be the same in all of them."""
-    return request.param
+    language: Language = request.param
+    language.build(libraries)
+    return language
 
 
 @pytest.fixture
