@@ -27,7 +27,7 @@ def build_all(folder: Path) -> Path:
     with (folder / "rust.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not done.exists():
-            _build(*(path.name for path in CRATES.iterdir()), into=folder)
+            _build(*(path.name for path in CRATES.glob("rust_*")), into=folder)
             for version in VERSIONS:
                 (folder / f"rust-{version}").mkdir()
                 _build("rust_version", into=folder / f"rust-{version}", VERSION=version)

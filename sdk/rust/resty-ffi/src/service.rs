@@ -40,7 +40,7 @@ impl Service {
         F: Future<Output = Result<H, Error>> + Send + 'static,
     {
         Self(Box::new(move |queue| {
-            Ok(Box::new(crate::tokio::Server::start(queue, workers, make)?))
+            Ok(Box::new(crate::tokio::Driver::start(queue, workers, make)?))
         }))
     }
 

@@ -1,20 +1,21 @@
 //! A tokio runtime that awaits an [`AsyncHandler`].
 
+use core::ffi::c_void;
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::os::fd::RawFd;
 use std::pin::pin;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use std::{fs, io, ptr};
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::runtime::{Builder, Runtime};
-use tokio::task::AbortHandle;
+use tokio::runtime::{Builder, Handle, Runtime, RuntimeFlavor};
+use tokio::task::{AbortHandle, yield_now};
 
 use crate::call::Call;
 use crate::context::{serving, stay_within, within};
@@ -23,7 +24,7 @@ use crate::handler::AsyncHandler;
 use crate::panics::barrier;
 use crate::queue::Queue;
 use crate::service::Running;
-use crate::threads::spawn;
+use crate::threads;
 
 /// Tasks that one poll takes at most.
 const BATCH: usize = 64;
@@ -37,9 +38,9 @@ const LAST_CALLS: Duration = Duration::from_millis(20);
 const SHUTDOWN: Duration = Duration::from_secs(5);
 
 /// The thread that polls. It drives the runtime, too, when there are no others.
-pub(crate) struct Server(JoinHandle<()>);
+pub(crate) struct Driver(JoinHandle<()>);
 
-impl Server {
+impl Driver {
     pub(crate) fn start<H, F>(queue: Queue, workers: usize, make: F) -> Result<Self, Error>
     where
         H: AsyncHandler,
@@ -47,7 +48,7 @@ impl Server {
     {
         let runtime = build(queue, workers)?;
         let (ready, started) = channel();
-        let thread = spawn(move || {
+        let thread = threads::spawn(move || {
             within(queue, || {
                 // What panics outside of the barriers within is a drop; it is logged.
                 let _ = barrier(|| runtime.block_on(run(queue, make, &ready)));
@@ -64,7 +65,7 @@ impl Server {
     }
 }
 
-impl Running for Server {
+impl Running for Driver {
     fn join(self: Box<Self>) {
         let _ = self.0.join();
     }
@@ -105,41 +106,58 @@ where
         }
     };
     let _ = ready.send(Ok(()));
-    let handler = Arc::new(handler);
-    let calls = Arc::new(Calls::default());
-    serve(queue, events, &handler, &calls).await;
-    let _ = guarded(handler.close()).await;
+    let server = Server { queue, handler: Arc::new(handler), calls: Arc::default() };
+    let eager = Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread;
+    server.serve(events, eager).await;
+    let _ = guarded(server.handler.close()).await;
 }
 
-async fn serve<H: AsyncHandler>(
+struct Server<H> {
     queue: Queue,
-    events: Events,
-    handler: &Arc<H>,
-    calls: &Arc<Calls>,
-) {
-    while take(queue, handler, calls) {
-        calls.cancel(queue);
-        events.wait().await;
-    }
-    while !calls.running().is_empty() {
-        calls.cancel(queue);
-        tokio::time::sleep(LAST_CALLS).await;
-    }
+    handler: Arc<H>,
+    calls: Arc<Calls>,
 }
 
-/// Begins every call that waits; false at the end of the queue.
-fn take<H: AsyncHandler>(queue: Queue, handler: &Arc<H>, calls: &Arc<Calls>) -> bool {
-    let mut tasks = [ptr::null_mut(); BATCH];
-    loop {
-        match queue.poll_many(&mut tasks) {
-            Some(0) => return true,
-            Some(count) => {
-                for &task in &tasks[..count] {
-                    calls.begin(queue, Call::new(queue, task), handler);
+impl<H: AsyncHandler> Server<H> {
+    /// Eager: calls begin here, and most end here, too. Else on any thread.
+    async fn serve(&self, events: Events, eager: bool) {
+        let mut tasks = [ptr::null_mut(); BATCH];
+        while let Some(count) = self.queue.poll_many(&mut tasks) {
+            self.calls.cancel(self.queue);
+            if count == 0 {
+                events.wait().await;
+                continue;
+            }
+            for &task in &tasks[..count] {
+                if eager {
+                    poll_fn(|cx| self.begin_here(task, cx)).await;
+                } else {
+                    self.calls.spawn(task, self.answer(task));
                 }
             }
-            None => return false,
+            // Those that wait for something else have their turn.
+            yield_now().await;
         }
+        drop(events);
+        while !self.calls.running().is_empty() {
+            self.calls.cancel(self.queue);
+            tokio::time::sleep(LAST_CALLS).await;
+        }
+    }
+
+    fn begin_here(&self, task: *mut c_void, cx: &mut Context<'_>) -> Poll<()> {
+        let mut answer = Box::pin(self.answer(task));
+        // A panic that gets here is that of a drop, and the call was answered.
+        if let Ok(Poll::Pending) = barrier(|| answer.as_mut().poll(cx)) {
+            self.calls.spawn(task, answer);
+        }
+        Poll::Ready(())
+    }
+
+    fn answer(&self, task: *mut c_void) -> impl Future<Output = ()> + Send + 'static {
+        let call = Call::new(self.queue, task);
+        let answer = Answer { call, calls: Arc::clone(&self.calls), given: false };
+        answer.give(self.queue, Arc::clone(&self.handler))
     }
 }
 
@@ -148,14 +166,11 @@ fn take<H: AsyncHandler>(queue: Queue, handler: &Arc<H>, calls: &Arc<Calls>) -> 
 struct Calls(Mutex<HashMap<usize, AbortHandle>>);
 
 impl Calls {
-    fn begin<H: AsyncHandler>(self: &Arc<Self>, queue: Queue, call: Call, handler: &Arc<H>) {
-        let task = call.task().addr();
-        let answer = Answer { call, calls: Arc::clone(self), given: false };
-        let handler = Arc::clone(handler);
+    fn spawn(&self, task: *mut c_void, answer: impl Future<Output = ()> + Send + 'static) {
         // Held until the call is noted: it may end before that.
         let mut running = self.running();
-        let spawned = tokio::spawn(answer.give(queue, handler));
-        running.insert(task, spawned.abort_handle());
+        let spawned = tokio::spawn(answer);
+        running.insert(task.addr(), spawned.abort_handle());
     }
 
     fn cancel(&self, queue: Queue) {

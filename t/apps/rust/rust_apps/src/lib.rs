@@ -1,8 +1,6 @@
 //! The apps of the contract suite (t/harness/language.py), by their names as the
 //! configuration.
 
-mod gate;
-
 use std::str;
 
 use resty_ffi::{AsyncHandler, Call, Error, Handler, Response, Service};

@@ -3,9 +3,6 @@
 //!
 //! The configuration names the flavour, "threads" or "tokio", and may say more.
 
-#[path = "../../rust_apps/src/gate.rs"]
-mod gate;
-
 use std::str;
 
 use resty_ffi::{AsyncHandler, Call, Error, Handler, Response, Service};
