@@ -16,6 +16,7 @@ BUILD_PACKAGES := gcc libc6-dev 'libluajit2-5.1-dev|libluajit-5.1-dev' nginx-dev
 RUN_PACKAGES := nginx libnginx-mod-http-lua
 TEST_PACKAGES := $(RUN_PACKAGES) libnginx-mod-stream
 LINT_PACKAGES := lua-check shellcheck
+RUSTFMT_PACKAGE := 'rustfmt-web|rustfmt'
 
 # ThreadSanitizer and a fully randomised address space do not get along.
 FIXED_LAYOUT := $(shell setarch -R true 2>/dev/null && echo --wrap "'setarch -R'")
@@ -34,6 +35,11 @@ endef
 define pytest
 $1/bin/python -m pytest -n $(JOBS)
 endef
+
+# Cargo.lock decides which crates, and .cargo/config.toml where they are built.
+CARGO := cargo --quiet
+# The examples in Rust; t/harness/rust.py builds what is under t.
+RUST_EXAMPLES := $(patsubst examples/rust/%/Cargo.toml,-p %,$(wildcard examples/rust/*/Cargo.toml))
 
 .NOTPARALLEL:
 
@@ -60,9 +66,10 @@ test: unit tsan asan e2e ## run every test
 unit: $(VENV)/test.stamp ## test the parts that need no nginx
 	$(call install,$(VENV),build/plain)
 	$(VENV)/bin/meson test -C build/plain --print-errorlogs
+	$(CARGO) test --locked --workspace --all-features
 
 .PHONY: e2e
-e2e: $(VENV)/test.stamp ## test end to end
+e2e: $(VENV)/test.stamp examples ## test end to end
 	$(call install,$(VENV),build/plain)
 	$(call pytest,$(VENV))
 
@@ -85,17 +92,31 @@ lint: $(VENV)/lint.stamp ## check style and types
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	luacheck --quiet lua t bench
-	shellcheck .ci/run scripts/apt_install
+	shellcheck .ci/run scripts/apt_install scripts/cargo_install
+	cargo fmt --version >/dev/null 2>&1 || scripts/apt_install $(RUSTFMT_PACKAGE)
+	cargo fmt --all --check
+	@cargo clippy --version >/dev/null 2>&1 || echo "Debian 12 has no clippy for its cargo-web: not run"
+	! cargo clippy --version >/dev/null 2>&1 || \
+		$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
 
 .PHONY: format
-format: $(VENV)/lint.stamp ## format the Python files
+format: $(VENV)/lint.stamp ## format the Python and Rust files
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
+	cargo fmt --all
 
 .PHONY: bench
 bench: $(VENV)/test.stamp ## compare with a socket to a Python server
 	$(call install,$(VENV),build/plain)
 	@$(VENV)/bin/python bench/run.py
+
+.PHONY: examples
+examples: examples-rust ## build the examples that need it
+
+.PHONY: examples-rust
+examples-rust:
+	@scripts/cargo_install
+	$(CARGO) build --locked --release $(RUST_EXAMPLES)
 
 .PHONY: clean
 clean: ## remove what was built
@@ -112,6 +133,7 @@ clean: ## remove what was built
 
 %/test.stamp: %/build.stamp
 	@scripts/apt_install $(TEST_PACKAGES)
+	@scripts/cargo_install
 	$*/bin/pip install --quiet --group test
 	@touch $@
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Callable, Iterator
 
 import pytest
-from harness import health, library, process, target
+from harness import health, library, process, rust, target
 from harness.config import Config
 from harness.language import LANGUAGES, Language
 from harness.python import Python
@@ -44,17 +44,18 @@ def pytest_runtest_makereport(item: pytest.Item, call: Any) -> Any:
 
 @pytest.fixture(scope="session")
 def libraries(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """The folder of the C test libraries."""
+    """The folder of the C and the Rust test libraries."""
     base = tmp_path_factory.getbasetemp()
-    return library.build_all((base if worker_id == "master" else base.parent) / "lib")
+    folder = (base if worker_id == "master" else base.parent) / "lib"
+    library.build_all(folder)
+    rust.build_all(folder)
+    return folder
 
 
 @pytest.fixture(params=LANGUAGES, ids=str)
-def lang(request: pytest.FixtureRequest, libraries: Path) -> Language:
+def lang(request: pytest.FixtureRequest) -> Language:
     """Each language in turn, for what must be the same in all of them."""
-    language: Language = request.param
-    language.build(libraries)
-    return language
+    return request.param
 
 
 @pytest.fixture

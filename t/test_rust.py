@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from harness import rust
 from harness.wait import wait_for
 
 LUA = {
@@ -26,11 +24,6 @@ LUA = {
 }
 
 FLAVOURS = ["threads", "tokio", "tokio with threads"]
-
-
-@pytest.fixture(autouse=True)
-def built(libraries: Path):
-    return rust.build_all(libraries)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from harness import rust, target
+from harness import target
 from harness.wait import wait_for
 
 PRIVATE_COPY = "/memfd:librust_"
@@ -54,14 +54,9 @@ UNPIN = "&unpin=1"
 
 
 @pytest.fixture
-def built(libraries: Path) -> Path:
-    return rust.build_all(libraries)
-
-
-@pytest.fixture
-def folder(built: Path, tmp_path: Path):
+def folder(libraries: Path, tmp_path: Path):
     """The folder of librust_version.so, which replace() changes."""
-    replace(built, tmp_path, "1")
+    replace(libraries, tmp_path, "1")
     return tmp_path
 
 
@@ -70,16 +65,16 @@ def nginx(server, folder):
     return server(library_path=[folder], lua=LUA, prelude=PRELUDE)
 
 
-def replace(built, folder, version):
+def replace(libraries, folder, version):
     """As cargo does: a new file takes the place of the old."""
     new = folder / "new"
-    shutil.copy(built / f"rust-{version}" / "librust_version.so", new)
+    shutil.copy(libraries / f"rust-{version}" / "librust_version.so", new)
     new.rename(folder / "librust_version.so")
 
 
-def overwrite(built, folder, version):
+def overwrite(libraries, folder, version):
     """As cp does: into the very file that is there."""
-    new = (built / f"rust-{version}" / "librust_version.so").read_bytes()
+    new = (libraries / f"rust-{version}" / "librust_version.so").read_bytes()
     (folder / "librust_version.so").write_bytes(new)
 
 
@@ -103,7 +98,7 @@ def test_unpinned_library_is_unmapped(nginx, flavour):
 
 @pytest.mark.parametrize("lib", ["rust_misuse", "rust_inspect"])
 @pytest.mark.parametrize("flavour", FLAVOURS)
-def test_library_that_has_panicked_and_logged_is_unmapped(server, built, flavour, lib):
+def test_library_that_has_panicked_and_logged_is_unmapped(server, flavour, lib):
     nginx = server(lua=LUA, prelude=PRELUDE)
     about = f"cfg={flavour}&lib={lib}{UNPIN}"
     nginx.values(f"/?method=panic&{about}")
@@ -115,7 +110,7 @@ def test_library_that_has_panicked_and_logged_is_unmapped(server, built, flavour
     wait_for(lambda: not is_mapped(nginx))
 
 
-def test_code_of_a_library_is_unmapped_after_a_backtrace(server, built):
+def test_code_of_a_library_is_unmapped_after_a_backtrace(server):
     nginx = server(lua=LUA, prelude=PRELUDE, env={"RUST_BACKTRACE": "1"})
     about = f"cfg=threads&lib=rust_misuse{UNPIN}"
     nginx.values(f"/?method=panic&{about}")
@@ -126,14 +121,14 @@ def test_code_of_a_library_is_unmapped_after_a_backtrace(server, built):
     wait_for(lambda: not is_mapped(nginx, " r-xp "))
 
 
-def test_library_whose_start_panics_is_unmapped(server, built):
+def test_library_whose_start_panics_is_unmapped(server):
     nginx = server(lua=LUA, prelude=PRELUDE)
     for cfg in ("threads%20start", "tokio%20factory", "tokio%20refuse"):
         assert nginx.values(f"/?lib=rust_misuse&cfg={cfg}{UNPIN}")[0] is None
     wait_for(lambda: not is_mapped(nginx))
 
 
-def test_futures_left_behind_do_not_keep_the_library_mapped(server, built):
+def test_futures_left_behind_do_not_keep_the_library_mapped(server):
     nginx = server(lua=LUA, prelude=PRELUDE)
     about = f"lib=rust_misuse&cfg=tokio{UNPIN}"
     assert nginx.values(f"/?method=leave_pending&{about}") == [True, "fine"]
@@ -143,7 +138,7 @@ def test_futures_left_behind_do_not_keep_the_library_mapped(server, built):
     wait_for(lambda: not is_mapped(nginx))
 
 
-def test_function_that_blocks_keeps_the_library_mapped_and_nginx_going(server, built):
+def test_function_that_blocks_keeps_the_library_mapped_and_nginx_going(server):
     nginx = server(lua={**LUA, "/other": "return 1"}, prelude=PRELUDE)
     about = f"lib=rust_misuse&cfg=tokio{UNPIN}"
     assert nginx.values(f"/?method=leave_blocked&request=blocked&{about}") == [True, "fine"]
@@ -158,7 +153,7 @@ def test_function_that_blocks_keeps_the_library_mapped_and_nginx_going(server, b
     blocked.open()
 
 
-def test_handler_that_never_returns_does_not_keep_nginx_from_ending(server, built):
+def test_handler_that_never_returns_does_not_keep_nginx_from_ending(server):
     nginx = server(
         lua=LUA, prelude=PRELUDE, http="lua_ffi_shutdown_timeout 200ms; lua_ffi_timeout 1s;"
     )
@@ -168,7 +163,7 @@ def test_handler_that_never_returns_does_not_keep_nginx_from_ending(server, buil
     assert nginx.stop("QUIT") == 0
 
 
-def test_library_of_the_field_is_unmapped(server, built):
+def test_library_of_the_field_is_unmapped(server):
     nginx = server(lua=LUA, prelude=PRELUDE)
     for _ in range(50):
         call = f"/?lib=rust_field&cfg=a&request=b{UNPIN}"
@@ -200,17 +195,17 @@ def test_more_copies_than_there_are_keys_of_thread_specific_data(nginx):
 # ---- replaced
 
 
-def test_mapped_code_stays_until_it_is_asked_for(nginx, built, folder):
+def test_mapped_code_stays_until_it_is_asked_for(nginx, libraries, folder):
     assert nginx.values("/?cfg=a") == [True, "1"]
-    replace(built, folder, "2")
+    replace(libraries, folder, "2")
     assert nginx.values("/?cfg=b") == [True, "1"]
     assert nginx.values("/unload?cfg=a") == [True]
     assert nginx.values("/?cfg=a") == [True, "1"]
 
 
-def test_question_mark_has_a_rebuilt_library_read(nginx, built, folder):
+def test_question_mark_has_a_rebuilt_library_read(nginx, libraries, folder):
     assert nginx.values(f"/?cfg=a{FRESH}") == [True, "1"]
-    replace(built, folder, "2")
+    replace(libraries, folder, "2")
     assert nginx.values(f"/?cfg=a{FRESH}") == [True, "1"]
     assert nginx.values(f"/?cfg=b{FRESH}") == [True, "2"]
     assert nginx.values(f"/unload?cfg=a{FRESH}") == [True]
@@ -218,19 +213,19 @@ def test_question_mark_has_a_rebuilt_library_read(nginx, built, folder):
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
-def test_unpinned_library_that_was_closed_is_read_afresh(nginx, built, folder, flavour):
+def test_unpinned_library_that_was_closed_is_read_afresh(nginx, libraries, folder, flavour):
     for version in ("2", "1", "2"):
-        replace(built, folder, version)
+        replace(libraries, folder, version)
         assert nginx.values(f"/?cfg={flavour}{UNPIN}") == [True, version]
         assert nginx.values(f"/unload?cfg={flavour}{UNPIN}") == [True]
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
-def test_call_in_flight_is_answered_by_the_old_code(nginx, built, folder, flavour):
+def test_call_in_flight_is_answered_by_the_old_code(nginx, libraries, folder, flavour):
     about = f"cfg={flavour}{FRESH}{UNPIN}"
     call = nginx.begin(f"/?method=wait&request=held&{about}")
     held = nginx.gate.wait()
-    replace(built, folder, "2")
+    replace(libraries, folder, "2")
     assert nginx.values(f"/unload?wait=0.01&{about}")[0] is None
     assert nginx.values(f"/?{about}") == [True, "2"]
     held.open()
@@ -240,16 +235,16 @@ def test_call_in_flight_is_answered_by_the_old_code(nginx, built, folder, flavou
 
 @pytest.mark.parametrize("how", [FRESH, UNPIN])
 @pytest.mark.parametrize("flavour", FLAVOURS)
-def test_file_may_be_overwritten_in_place(nginx, built, folder, flavour, how):
+def test_file_may_be_overwritten_in_place(nginx, libraries, folder, flavour, how):
     about = f"cfg={flavour}{how}"
     call = nginx.begin(f"/?method=wait&request=held&{about}")
     held = nginx.gate.wait()
-    overwrite(built, folder, "2")
+    overwrite(libraries, folder, "2")
     assert nginx.values(f"/?{about}") == [True, "1"]
     held.open()
     assert call.result() == [True, "1"]
     (folder / "librust_version.so").write_bytes(b"no library")
     assert nginx.values(f"/?{about}") == [True, "1"]
-    overwrite(built, folder, "2")
+    overwrite(libraries, folder, "2")
     assert nginx.values(f"/unload?{about}") == [True]
     assert nginx.values(f"/?{about}") == [True, "2"]

@@ -10,10 +10,6 @@ big     responds with as many bytes as the request says, each offset & 0xff
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Callable
-
-from . import rust
 
 
 @dataclass(frozen=True)
@@ -22,8 +18,6 @@ class Language:
     load: str
     """A Lua expression that loads the app named by the Lua variable app, with
     the options opts."""
-    build: Callable[[Path], object] = lambda folder: None
-    """Puts the apps into the folder of the test libraries, once per session."""
 
     def __str__(self) -> str:
         return self.name
@@ -37,5 +31,5 @@ class Language:
 LANGUAGES = [
     Language("c", "ngx.load_ffi(app, nil, opts)"),
     Language("python", 'ngx.load_ffi("ffi_python3", app .. ",init,", opts)'),
-    Language("rust", 'ngx.load_ffi("rust_apps", app, opts)', rust.build_all),
+    Language("rust", 'ngx.load_ffi("rust_apps", app, opts)'),
 ]
