@@ -98,6 +98,8 @@ lint: $(VENV)/lint.stamp ## check style and types
 	@cargo clippy --version >/dev/null 2>&1 || echo "Debian 12 has no clippy for its cargo-web: not run"
 	! cargo clippy --version >/dev/null 2>&1 || \
 		$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
+	! cargo clippy --version >/dev/null 2>&1 || \
+		$(CARGO) clippy --locked -p resty-ffi --all-targets -- -D warnings
 
 .PHONY: format
 format: $(VENV)/lint.stamp ## format the Python and Rust files

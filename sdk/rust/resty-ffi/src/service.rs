@@ -12,7 +12,7 @@ pub struct Service(Box<Start>);
 type Start = dyn FnOnce(Queue) -> Result<Box<dyn Running>, Error> + Send;
 
 /// A service that was started.
-pub(crate) trait Running: Send {
+pub(crate) trait Running: Send + Sync {
     /// After the end of the queue; blocks. Closes and drops the handler, and
     /// returns when every thread is gone.
     fn join(self: Box<Self>);
