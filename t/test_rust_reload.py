@@ -172,6 +172,25 @@ def test_library_of_the_field_is_unmapped(server):
         wait_for(lambda: not is_mapped(nginx))
 
 
+def test_library_of_the_field_is_refused_before_its_copies_end_the_worker(server):
+    nginx = server(
+        lua=f"""
+            for i = 1, {BATCH} do
+                local rt, err = ngx.load_ffi("rust_field", "a", {{unpin = true}})
+                if not rt then
+                    return err, ngx.load_ffi("echo"):echo("still there")
+                end
+                assert(rt:it("b"))
+                assert(rt:__unload(10))
+            end
+        """
+    )
+    answers = (nginx.values() for _ in range(KEYS // BATCH + 1))
+    why, *still = next(answer for answer in answers if answer)
+    assert "used up the keys of thread-specific data; reload nginx" in why
+    assert still == [True, "still there"]
+
+
 @pytest.mark.parametrize("flavour", FLAVOURS)
 def test_cycles_leave_nothing_behind(nginx, flavour):
     cycle = f"/cycles?cfg={flavour}{UNPIN}"
