@@ -3,7 +3,7 @@
 
 use std::str;
 
-use resty_ffi::{AsyncHandler, Call, Error, Handler, Response, Service};
+use resty_ffi::{Call, Error, Handler, Response, Service};
 
 struct Echo;
 
@@ -32,9 +32,9 @@ impl Handler for Big {
 
 struct Gate;
 
-impl AsyncHandler for Gate {
-    async fn handle(&self, call: &Call) -> Result<Response<'_>, Error> {
-        Ok(gate::wait(text(call)?).await?.into())
+impl Handler for Gate {
+    fn handle(&self, call: &Call) -> Result<Response<'_>, Error> {
+        Ok(gate::wait_blocking(text(call)?)?.into())
     }
 }
 
@@ -64,7 +64,7 @@ fn start(cfg: Option<&[u8]>) -> Result<Service, Error> {
         Some(b"echo") => Ok(Service::threads(1, Echo)),
         Some(b"fail") => Ok(Service::threads(1, Fail)),
         Some(b"big") => Ok(Service::threads(1, Big)),
-        Some(b"gate") => Ok(Service::tokio(1, async { Ok(Gate) })),
+        Some(b"gate") => Ok(Service::threads(4, Gate)),
         Some(b"slow_start") => Ok(Service::threads(1, SlowStart::new()?)),
         _ => Err(Error::msg("the configuration names no app")),
     }

@@ -27,9 +27,9 @@ def port() -> Iterator[int]:
 
 
 @pytest.fixture
-def inventory(built: Path, port: int) -> Iterator[int]:
+def inventory(rust_examples: Path, port: int) -> Iterator[int]:
     """The port of a gRPC server."""
-    process = subprocess.Popen([built / "inventory_server", str(port)])
+    process = subprocess.Popen([rust_examples / "inventory_server", str(port)])
     try:
         wait_for(lambda: answers(port))
         yield port
@@ -43,23 +43,23 @@ def answers(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_server_is_asked(server: Any, inventory: int) -> None:
-    nginx = server(lua=LUA)
+def test_server_is_asked(rust_server: Any, inventory: int) -> None:
+    nginx = rust_server(lua=LUA)
     for _ in range(3):
         assert nginx.values(f"/?port={inventory}&item=apples") == [True, "42"]
 
 
-def test_error_has_the_code_and_message_of_the_server(server: Any, inventory: int) -> None:
-    answer = server(lua=LUA).values(f"/?port={inventory}&item=pears")
+def test_error_has_the_code_and_message_of_the_server(rust_server: Any, inventory: int) -> None:
+    answer = rust_server(lua=LUA).values(f"/?port={inventory}&item=pears")
     assert answer == [False, NOT_FOUND, "no pears"]
 
 
-def test_call_that_takes_too_long_holds_up_no_other(server: Any, inventory: int) -> None:
-    nginx = server(lua=LUA)
+def test_call_that_takes_too_long_holds_up_no_other(rust_server: Any, inventory: int) -> None:
+    nginx = rust_server(lua=LUA)
     slow = nginx.begin(f"/?port={inventory}&item=nails&timeout=1")
     assert nginx.values(f"/?port={inventory}&item=apples") == [True, "42"]
     assert slow.result()[0] is False
 
 
-def test_server_that_is_not_there_is_unavailable(server: Any, port: int) -> None:
-    assert server(lua=LUA).values(f"/?port={port}&item=apples")[:2] == [False, UNAVAILABLE]
+def test_server_that_is_not_there_is_unavailable(rust_server: Any, port: int) -> None:
+    assert rust_server(lua=LUA).values(f"/?port={port}&item=apples")[:2] == [False, UNAVAILABLE]

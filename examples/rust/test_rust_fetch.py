@@ -14,7 +14,7 @@ def port() -> Iterator[int]:
 
 
 @pytest.fixture
-def nginx(server: Any, port: int) -> Iterator[Any]:
+def nginx(rust_server: Any, port: int) -> Iterator[Any]:
     """It is its own HTTP/2 server, on another port."""
     http = f"""
         server {{
@@ -25,7 +25,7 @@ def nginx(server: Any, port: int) -> Iterator[Any]:
     """
     load = f'ngx.load_ffi("fetch", "http://127.0.0.1:{port}")'
     lua = {"/": f"return {load}:get(ngx.var.arg_path)", "/unload": f"return {load}:__unload(10)"}
-    started = server(http=http, lua=lua)
+    started = rust_server(http=http, lua=lua)
     yield started
     assert started.values("/unload") == [True]
 
