@@ -23,6 +23,9 @@ LUA = {
     "/other": "return 1",
 }
 
+ROOMY = 8 << 40
+"""Bytes for a stack, of which an address space has room for some 15."""
+
 FLAVOURS = ["threads", "tokio", "tokio with threads"]
 
 
@@ -96,13 +99,24 @@ def test_panic_in_the_drop_of_an_abandoned_future_does_no_harm(nginx, flavour):
         ("tokio factory", "panicked: in the factory"),
         ("threads refuse", "refused"),
         ("tokio refuse", "refused"),
-        ("threads count", "a service needs one thread at least"),
-        ("tokio count", "a service needs one thread at least"),
+        ("threads none", "a service needs one thread at least"),
+        ("tokio none", "a service needs one thread at least"),
     ],
 )
 def test_failed_start_is_an_error_of_the_load(nginx, cfg, why):
     before = nginx.usage().threads
     assert nginx.values(path("rust_misuse", "alive", cfg=cfg)) == [None, why]
+    wait_for(lambda: nginx.usage().threads == before)
+
+
+@pytest.mark.no_asan("which has no room for such stacks")
+@pytest.mark.parametrize("flavour", FLAVOURS[:2])
+def test_threads_that_cannot_be_started_are_an_error_of_the_load(server, flavour):
+    nginx = server(lua=LUA, env={"RUST_MIN_STACK": str(ROOMY)})
+    before = nginx.usage().threads
+    runtime, why = nginx.values(path("rust_misuse", cfg=f"{flavour} many"))
+    assert runtime is None
+    assert "Resource temporarily unavailable" in why
     wait_for(lambda: nginx.usage().threads == before)
 
 

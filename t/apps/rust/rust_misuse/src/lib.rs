@@ -1,7 +1,8 @@
 //! Handlers that panic, fail and hang, wherever they can.
 //!
 //! The configuration is words: "tokio" or "threads", and where it goes wrong
-//! outside of calls: "start", "factory", "refuse", "close", "drop", "count".
+//! outside of calls: "start", "factory", "refuse", "close", "drop";
+//! "none" and "many" are numbers of threads.
 
 use std::panic::panic_any;
 use std::{fs, str, thread};
@@ -90,7 +91,11 @@ impl AsyncHandler for Misuse {
 
 fn start(cfg: Option<&[u8]>) -> Result<Service, Error> {
     let words = str::from_utf8(cfg.unwrap_or_default())?.to_owned();
-    let count = if words.contains("count") { 0 } else { 2 };
+    let count = match words.as_str() {
+        words if words.contains("none") => 0,
+        words if words.contains("many") => 64,
+        _ => 2,
+    };
     assert!(!words.contains("start"), "in the start");
     if words.contains("tokio") {
         return Ok(Service::tokio(count, async move {
