@@ -183,7 +183,7 @@ def test_several_libraries_share_a_worker(nginx):
         assert nginx.values(path("rust_inspect", "any", cfg="x")) == [True, "any"]
         assert nginx.values(path("rust_apps", "it", "hello", cfg="echo")) == [True, "hello"]
         assert nginx.values(path("rust_misuse", "panic", cfg="tokio"))[0] is False
-        assert nginx.values(path("rust_version", "get", cfg="tokio")) == [True, "none"]
+        assert nginx.values(path("rust_version", "get", cfg="tokio")) == [True, "1"]
         assert nginx.values(path("rust_field", "it", "hello", cfg="a")) == [True, "ahello"]
 
 

@@ -65,17 +65,19 @@ def nginx(server, folder):
     return server(library_path=[folder], lua=LUA, prelude=PRELUDE)
 
 
+def file_of(libraries, version):
+    return libraries / {"1": "librust_version.so", "2": "librust_version_2.so"}[version]
+
+
 def replace(libraries, folder, version):
     """As cargo does: a new file takes the place of the old."""
-    new = folder / "new"
-    shutil.copy(libraries / f"rust-{version}" / "librust_version.so", new)
-    new.rename(folder / "librust_version.so")
+    new = shutil.copy(file_of(libraries, version), folder / "new")
+    Path(new).rename(folder / "librust_version.so")
 
 
 def overwrite(libraries, folder, version):
     """As cp does: into the very file that is there."""
-    new = (libraries / f"rust-{version}" / "librust_version.so").read_bytes()
-    (folder / "librust_version.so").write_bytes(new)
+    (folder / "librust_version.so").write_bytes(file_of(libraries, version).read_bytes())
 
 
 def is_mapped(nginx, how=""):

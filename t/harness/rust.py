@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,9 +11,6 @@ from .config import TESTS
 
 PROJECT = TESTS.parent
 CRATES = TESTS / "apps" / "rust"
-
-VERSIONS = ("1", "2")
-"""librust_version.so is built once for each, into the folder rust-<version>."""
 
 
 def build_all(folder: Path) -> Path:
@@ -27,17 +23,14 @@ def build_all(folder: Path) -> Path:
     with (folder / "rust.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not done.exists():
-            _build(*(path.name for path in CRATES.glob("rust_*")), into=folder)
-            for version in VERSIONS:
-                (folder / f"rust-{version}").mkdir()
-                _build("rust_version", into=folder / f"rust-{version}", VERSION=version)
+            _build([path.name for path in CRATES.glob("rust_*")], folder)
             done.touch()
     return folder
 
 
-def _build(*crates: str, into: Path, **env: str) -> None:
+def _build(crates: list[str], folder: Path) -> None:
     names = [option for crate in crates for option in ("-p", crate)]
     command = ["cargo", "build", "--quiet", "--locked", "--release", *names]
-    subprocess.run(command, cwd=PROJECT, env={**os.environ, **env}, check=True)
+    subprocess.run(command, cwd=PROJECT, check=True)
     for crate in crates:
-        shutil.copy(PROJECT / "build" / "rust" / "release" / f"lib{crate}.so", into)
+        shutil.copy(PROJECT / "build" / "rust" / "release" / f"lib{crate}.so", folder)
