@@ -165,6 +165,15 @@ def test_handler_that_never_returns_does_not_keep_nginx_from_ending(server):
     assert nginx.stop("QUIT") == 0
 
 
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_close_that_never_returns_does_not_keep_nginx_from_ending(server, flavour):
+    nginx = server(lua=LUA, prelude=PRELUDE, http="lua_ffi_shutdown_timeout 200ms;")
+    assert nginx.values(f"/?lib=rust_misuse&method=any&cfg={flavour}") == [True, "fine"]
+    nginx.signal("QUIT")
+    assert nginx.gate.wait().name == "closed"
+    assert nginx.stop() == 0
+
+
 def test_library_of_the_field_is_unmapped(server):
     nginx = server(lua=LUA, prelude=PRELUDE)
     for _ in range(50):
