@@ -10,11 +10,13 @@ WERROR ?= false
 
 VENV := .venv
 ASAN_VENV := build/asan-venv
+PLAIN := build/plain$(if $(filter-out .venv,$(VENV)),-$(notdir $(VENV)))
 
 BUILD_PACKAGES := gcc libc6-dev 'libluajit2-5.1-dev|libluajit-5.1-dev' nginx-dev pkgconf \
 	python3-dev python3-venv
 RUN_PACKAGES := nginx libnginx-mod-http-lua
-TEST_PACKAGES := $(RUN_PACKAGES) libnginx-mod-stream
+TEST_PACKAGES := $(RUN_PACKAGES) libnginx-mod-stream maven
+BENCH_PACKAGES := $(TEST_PACKAGES) wrk
 LINT_PACKAGES := lua-check shellcheck
 RUSTFMT_PACKAGE := 'rustfmt-web|rustfmt'
 
@@ -50,7 +52,7 @@ help: ## list the verbs
 .PHONY: demo
 demo: $(VENV)/build.stamp ## start nginx with a Python handler and show what it does
 	@scripts/apt_install $(RUN_PACKAGES)
-	$(call install,$(VENV),build/plain)
+	$(call install,$(VENV),$(PLAIN))
 	@$(VENV)/bin/python examples/demo.py
 
 .PHONY: loader
@@ -64,13 +66,13 @@ test: unit tsan asan e2e ## run every test
 
 .PHONY: unit
 unit: $(VENV)/test.stamp ## test the parts that need no nginx
-	$(call install,$(VENV),build/plain)
-	$(VENV)/bin/meson test -C build/plain --print-errorlogs
+	$(call install,$(VENV),$(PLAIN))
+	$(VENV)/bin/meson test -C $(PLAIN) --print-errorlogs
 	$(CARGO) test --locked --workspace --all-features
 
 .PHONY: e2e
 e2e: $(VENV)/test.stamp examples ## test end to end
-	$(call install,$(VENV),build/plain)
+	$(call install,$(VENV),$(PLAIN))
 	$(call pytest,$(VENV))
 
 .PHONY: asan
@@ -92,14 +94,12 @@ lint: $(VENV)/lint.stamp ## check style and types
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	luacheck --quiet lua t bench
-	shellcheck .ci/run scripts/apt_install scripts/cargo_install
-	cargo fmt --version >/dev/null 2>&1 || scripts/apt_install $(RUSTFMT_PACKAGE)
+	shellcheck .ci/run scripts/apt_install scripts/cargo_install scripts/clippy
+	@scripts/cargo_install
+	@cargo fmt --version >/dev/null 2>&1 || scripts/apt_install $(RUSTFMT_PACKAGE)
 	cargo fmt --all --check
-	@cargo clippy --version >/dev/null 2>&1 || echo "Debian 12 has no clippy for its cargo-web: not run"
-	! cargo clippy --version >/dev/null 2>&1 || \
-		$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
-	! cargo clippy --version >/dev/null 2>&1 || \
-		$(CARGO) clippy --locked -p resty-ffi --all-targets -- -D warnings
+	scripts/clippy --locked --workspace --all-targets --all-features
+	scripts/clippy --locked --all-targets -p resty-ffi
 
 .PHONY: format
 format: $(VENV)/lint.stamp ## format the Python and Rust files
@@ -108,8 +108,9 @@ format: $(VENV)/lint.stamp ## format the Python and Rust files
 	cargo fmt --all
 
 .PHONY: bench
-bench: $(VENV)/test.stamp ## compare with a socket to a Python server
-	$(call install,$(VENV),build/plain)
+bench: $(VENV)/test.stamp ## compare ways of calling, and what a call adds to a request
+	@scripts/apt_install $(BENCH_PACKAGES)
+	$(call install,$(VENV),$(PLAIN))
 	@$(VENV)/bin/python bench/run.py
 
 .PHONY: examples

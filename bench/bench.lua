@@ -40,8 +40,10 @@ end
 
 
 local ways = {
-    c = function() return runtime("echo") end,
-    python = function() return runtime("ffi_python3", "echo,init") end,
+    C = function() return runtime("echo") end,
+    Python = function() return runtime("ffi_python3", "sync_echo,init") end,
+    async = function() return runtime("ffi_python3", "async_echo,init") end,
+    cffi = function() return runtime("ffi_python3", "cffi_echo,init") end,
     socket = function() return socket(ngx.config.prefix() .. "echo.sock") end,
 }
 

@@ -5,6 +5,8 @@ import shutil
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -149,35 +151,48 @@ def test_python_that_failed_to_load_a_module_is_unmapped(swap):
     wait_for(swap.is_unmapped)
 
 
-def ask_until(over, nginx):
-    while not over.is_set():
-        assert nginx.values("/echo") == []
+@contextmanager
+def load_on(nginx):
+    """Somebody asks the C library all the time."""
+    over = threading.Event()
+
+    def ask():
+        while not over.is_set():
+            assert nginx.values("/echo") == []
+
+    with ThreadPoolExecutor(1) as client:
+        asking = client.submit(ask)
+        try:
+            yield
+        finally:
+            over.set()
+        asking.result()
+
+
+def usage_at_rest(nginx, sockets):
+    """When the connections of the load are gone."""
+    wait_for(lambda: nginx.usage().sockets == sockets)
+    return nginx.usage()
 
 
 def test_every_python_on_this_machine_follows_every_other(swap):
     """Under load: a C runtime beside it answers throughout."""
     assert len(swap.versions) >= 2
     swap.write(APP)
-    over = threading.Event()
-    load = threading.Thread(target=ask_until, args=[over, swap.nginx])
-    load.start()
+    sockets = swap.nginx.usage().sockets
 
-    def go_round():
-        for version in [*swap.versions, *swap.versions[-2::-1]]:
+    def go_round(times):
+        for version in [*swap.versions, *swap.versions[-2::-1]] * times:
             assert swap.ask("call", version) == [True, f'"{version}"']
             assert swap.ask("unload", version) == [True]
             wait_for(swap.is_unmapped)
 
-    try:
-        for _ in range(2):
-            go_round()
-        before = swap.nginx.usage()
-        for _ in range(ROUNDS // 2):
-            go_round()
-        after = swap.nginx.usage()
-    finally:
-        over.set()
-        load.join()
+    with load_on(swap.nginx):
+        go_round(2)
+    before = usage_at_rest(swap.nginx, sockets)
+    with load_on(swap.nginx):
+        go_round(ROUNDS // 2)
+    after = usage_at_rest(swap.nginx, sockets)
     assert (after.threads, after.files) == (before.threads, before.files)
     if not target.ASAN:  # which keeps freed memory for a while
         assert after.resident_kib - before.resident_kib <= MAY_GROW_KIB * ROUNDS

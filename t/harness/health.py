@@ -15,7 +15,10 @@ _SICK = re.compile(
     r"|(Address|Thread|Leak|Memory|UndefinedBehavior)Sanitizer"
 )
 
-_HARMLESS = re.compile(r"lua_code_cache is off; this will hurt performance")
+_HARMLESS = re.compile(
+    "lua_code_cache is off; this will hurt performance"
+    "|WARNING: AddressSanitizer failed to allocate"  # as malloc() may
+)
 
 MAY_GROW_THREADS = 24
 """Threads that the runtimes of one test may hold in a worker until it ends."""

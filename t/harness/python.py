@@ -52,9 +52,11 @@ class Python:
         return self._nginx or self.start()
 
     def start(self, **options: Any) -> Server:
-        """Needed only for options, those of harness.config.Config."""
+        """Needed only for options, those of harness.config.Config; lua is more
+        locations."""
         env = {"PYTHONPATH": str(self.folder), **options.pop("env", {})}
-        self._nginx = self._make_server(env=env, lua=_LUA, prelude=_PRELUDE, **options)
+        lua = {**_LUA, **options.pop("lua", {})}
+        self._nginx = self._make_server(env=env, lua=lua, prelude=_PRELUDE, **options)
         return self._nginx
 
     def write(self, name: str, source: str = "") -> Path:

@@ -1,18 +1,9 @@
-"""The same echo twice: as a handler inside nginx, and as a server on a socket."""
+"""The echo as a server on a unix socket."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-
-import resty_ffi
-
-
-def echo(request: bytes | None) -> bytes | None:
-    return request
-
-
-init = resty_ffi.serve(echo)
 
 
 class Echo(asyncio.Protocol):
@@ -32,8 +23,7 @@ class Echo(asyncio.Protocol):
             end = 8 + int(self.buffer[:8], 16)
             if len(self.buffer) < end:
                 break
-            response = echo(bytes(self.buffer[8:end])) or b""
-            self.transport.write(b"%08x" % len(response) + response)
+            self.transport.write(self.buffer[:end])
             del self.buffer[:end]
 
 
@@ -42,5 +32,4 @@ async def main(path: str) -> None:
     await server.serve_forever()
 
 
-if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1]))
+asyncio.run(main(sys.argv[1]))
