@@ -18,6 +18,7 @@ RUN_PACKAGES := nginx libnginx-mod-http-lua
 TEST_PACKAGES := $(RUN_PACKAGES) etcd-server libnginx-mod-stream maven openssl
 BENCH_PACKAGES := $(TEST_PACKAGES) wrk
 LINT_PACKAGES := lua-check shellcheck
+RUSTFMT_PACKAGE := 'rustfmt-web|rustfmt'
 
 # ThreadSanitizer and a fully randomised address space do not get along.
 FIXED_LAYOUT := $(shell setarch -R true 2>/dev/null && echo --wrap "'setarch -R'")
@@ -27,6 +28,11 @@ GO := $(CURDIR)/scripts/go
 GO_EXAMPLES := $(notdir $(patsubst %/,%,$(dir $(wildcard examples/go/*/go.mod))))
 GO_MODULES := sdk/go $(addprefix examples/go/,$(GO_EXAMPLES)) \
 	$(addprefix t/apps/go/,go_apps go_cfg go_raw)
+
+# Cargo.lock decides which crates, and .cargo/config.toml where they are built.
+CARGO := cargo --quiet
+# The examples in Rust; t/harness/rust.py builds what is under t.
+RUST_EXAMPLES := $(patsubst examples/rust/%/Cargo.toml,-p %,$(wildcard examples/rust/*/Cargo.toml))
 
 # Build tools are those of .venv; an ordinary user's PATH lacks nginx's folder.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH):/usr/sbin
@@ -62,7 +68,12 @@ loader: $(VENV)/build.stamp ## build the loader of another Python, PYTHON=/path/
 	meson install -C build/loader-$(notdir $(PYTHON))
 
 .PHONY: examples
-examples: $(GO_EXAMPLES:%=build/examples/lib%.so) ## build the examples that are libraries
+examples: $(GO_EXAMPLES:%=build/examples/lib%.so) examples-rust ## build the examples that are libraries
+
+.PHONY: examples-rust
+examples-rust:
+	@scripts/cargo_install
+	$(CARGO) build --locked --release $(RUST_EXAMPLES)
 
 # go knows what is up to date.
 .PHONY: $(GO_EXAMPLES:%=build/examples/lib%.so)
@@ -78,9 +89,10 @@ unit: $(VENV)/test.stamp ## test the parts that need no nginx
 	$(VENV)/bin/meson test -C $(PLAIN) --print-errorlogs
 	set -e; for module in $(GO_MODULES); do $(GO) -C $$module test ./...; done
 	$(GO) -C sdk/go test -race ./...
+	$(CARGO) test --locked --workspace --all-features
 
 .PHONY: e2e
-e2e: $(VENV)/test.stamp ## test end to end
+e2e: $(VENV)/test.stamp examples ## test end to end
 	$(call install,$(VENV),$(PLAIN))
 	$(call pytest,$(VENV))
 
@@ -103,15 +115,21 @@ lint: $(VENV)/lint.stamp ## check style and types
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	luacheck --quiet lua t bench
-	shellcheck .ci/run scripts/apt_install scripts/go
+	shellcheck .ci/run scripts/apt_install scripts/cargo_install scripts/clippy scripts/go
 	set -e; for module in $(GO_MODULES); do $(GO) -C $$module vet ./...; done
 	test -z "$$($$($(GO) env GOROOT)/bin/gofmt -l sdk examples t | tee /dev/stderr)"
+	@scripts/cargo_install
+	@cargo fmt --version >/dev/null 2>&1 || scripts/apt_install $(RUSTFMT_PACKAGE)
+	cargo fmt --all --check
+	scripts/clippy --locked --workspace --all-targets --all-features
+	scripts/clippy --locked --all-targets -p resty-ffi
 
 .PHONY: format
-format: $(VENV)/lint.stamp ## format the Python and the Go files
+format: $(VENV)/lint.stamp ## format the Python, Go and Rust files
 	$(VENV)/bin/ruff format .
 	$$($(GO) env GOROOT)/bin/gofmt -w sdk examples t
 	$(VENV)/bin/ruff check --fix .
+	cargo fmt --all
 
 .PHONY: bench
 bench: $(VENV)/test.stamp ## compare ways of calling, and what a call adds to a request
@@ -134,6 +152,7 @@ clean: ## remove what was built
 
 %/test.stamp: %/build.stamp
 	@scripts/apt_install $(TEST_PACKAGES)
+	@scripts/cargo_install
 	$*/bin/pip install --quiet --group test
 	@touch $@
 

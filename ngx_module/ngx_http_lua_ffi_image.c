@@ -7,6 +7,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <link.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,12 @@
 
 /* More than any library that we know needs from its own folder. */
 #define NGX_HTTP_LUA_FFI_NEEDED_MAX  64
+
+/*
+ * How many keys of thread-specific data, of 1024 in a process, must be free for
+ * one more copy: others need some, too.
+ */
+#define NGX_HTTP_LUA_FFI_KEYS_FREE   64
 
 
 _Static_assert(FFI_PREEMPT_MAX >= NGX_HTTP_LUA_FFI_RESIDENT_MAX,
@@ -44,6 +51,7 @@ static ngx_uint_t ngx_http_lua_ffi_image_try(
 static void ngx_http_lua_ffi_image_own_dir(char *dir, size_t size);
 static ngx_int_t ngx_http_lua_ffi_image_count(
     ngx_http_lua_ffi_image_t *image, const char *file, char **error);
+static ngx_uint_t ngx_http_lua_ffi_image_has_keys(void);
 static int ngx_http_lua_ffi_image_copy(ngx_http_lua_ffi_location_t *location,
     char **error);
 static void ngx_http_lua_ffi_image_open_needed(const char *path, void *data);
@@ -199,6 +207,32 @@ ngx_http_lua_ffi_image_is(ngx_http_lua_ffi_image_t *image,
 }
 
 
+/*
+ * A copy may take keys that it never gives back, not even when it is unmapped:
+ * Rust's standard library does, and ends the process when there is none.
+ */
+static ngx_uint_t
+ngx_http_lua_ffi_image_has_keys(void)
+{
+    ngx_uint_t     n, has;
+    pthread_key_t  keys[NGX_HTTP_LUA_FFI_KEYS_FREE];
+
+    for (n = 0; n < NGX_HTTP_LUA_FFI_KEYS_FREE; n++) {
+        if (pthread_key_create(&keys[n], NULL) != 0) {
+            break;
+        }
+    }
+
+    has = (n == NGX_HTTP_LUA_FFI_KEYS_FREE);
+
+    while (n > 0) {
+        (void) pthread_key_delete(keys[--n]);
+    }
+
+    return has;
+}
+
+
 /* A descriptor of a copy in memory, or -1. */
 static int
 ngx_http_lua_ffi_image_copy(ngx_http_lua_ffi_location_t *location,
@@ -281,6 +315,13 @@ ngx_http_lua_ffi_image_open(ngx_http_lua_ffi_location_t *location,
     file = location->path;
 
     if (copy && location->found) {
+        if (!ngx_http_lua_ffi_image_has_keys()) {
+            *error = strdup("libraries that were read afresh many times have "
+                            "used up the keys of thread-specific data; reload "
+                            "nginx");
+            goto failed;
+        }
+
         image->fd = ngx_http_lua_ffi_image_copy(location, error);
         if (image->fd == -1) {
             goto failed;

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Callable, Iterator
 
 import pytest
-from harness import go, health, library, process, target
+from harness import go, health, library, process, rust, target
 from harness.config import Config
 from harness.language import LANGUAGES, Language
 from harness.python import Python
@@ -44,11 +44,11 @@ def pytest_runtest_makereport(item: pytest.Item, call: Any) -> Any:
 
 @pytest.fixture(scope="session")
 def libraries(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """The folder of the C and the Go test libraries."""
+    """The folder of the C, Go and Rust test libraries."""
     base = tmp_path_factory.getbasetemp()
     folder = (base if worker_id == "master" else base.parent) / "lib"
-    library.build_all(folder)
-    go.build_all(folder)
+    for language in (library, go, rust):
+        language.build_all(folder)
     return folder
 
 

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any, Callable, Iterator
 from urllib.parse import urlencode
 
 import pytest
+from harness import go
 
 HERE = Path(__file__).parent
-
-sys.path.insert(0, str(HERE.parent.parent / "t"))
-
-from harness import go, health  # noqa: E402
-from harness.config import Config  # noqa: E402
-from harness.server import Server  # noqa: E402
 
 LUA = {
     "/": """
@@ -57,18 +51,9 @@ class Library:
         assert answer.status_code == 200, self._server.log.tail()
         return answer.json()
 
-    def close(self) -> None:
-        """Unhealthy is raised where anything is left."""
-        try:
-            self.unload()
-            health.check_up(self._server)
-        finally:
-            self._server.close()
-        self._server.remove()
-
 
 @pytest.fixture
-def go_nginx(tmp_path: Path) -> Iterator[Callable[..., Library]]:
+def go_nginx(server: Callable[..., Any], tmp_path: Path) -> Iterator[Callable[..., Library]]:
     """go_nginx("echo", cfg) builds examples/go/echo; options are those of
     t/harness/config.py."""
     libraries: list[Library] = []
@@ -76,12 +61,11 @@ def go_nginx(tmp_path: Path) -> Iterator[Callable[..., Library]]:
     def start(name: str, cfg: str | None = None, **options: Any) -> Library:
         go.build(HERE / name, tmp_path / f"lib{name}.so")
         options.setdefault("http", HTTP)
-        server = Server(Config(lua=LUA, prelude=PRELUDE, library_path=[tmp_path], **options))
-        server.start()
-        libraries.append(Library(name, cfg, server))
+        nginx = server(lua=LUA, prelude=PRELUDE, library_path=[tmp_path], **options)
+        libraries.append(Library(name, cfg, nginx))
         return libraries[-1]
 
     yield start
 
     for library in libraries:
-        library.close()
+        library.unload()

@@ -32,4 +32,5 @@ LANGUAGES = [
     Language("c", "ngx.load_ffi(app, nil, opts)"),
     Language("python", 'ngx.load_ffi("ffi_python3", app .. ",init,", opts)'),
     Language("go", 'ngx.load_ffi("go_apps", app, opts)'),
+    Language("rust", 'ngx.load_ffi("rust_apps", app, opts)'),
 ]
