@@ -20,39 +20,15 @@ SIZE = 512
 
 GOAL = 1.25
 
-LOCATIONS = """
-    location = /post/print {
-        content_by_lua_block {
-            ngx.req.read_body()
-            ngx.print(ngx.req.get_body_data())
-        }
-    }
-    location = /post/C {
-        content_by_lua_block {
-            ngx.req.read_body()
-            local _, body = ngx.load_ffi("echo"):echo(ngx.req.get_body_data())
-            ngx.print(body)
-        }
-    }
-    location = /post/Python {
-        content_by_lua_block {
-            ngx.req.read_body()
-            local rt = ngx.load_ffi("ffi_python3", "sync_echo,init")
-            local _, body = rt:echo(ngx.req.get_body_data())
-            ngx.print(body)
-        }
-    }
-    location = /post/async {
-        content_by_lua_block {
-            ngx.req.read_body()
-            local rt = ngx.load_ffi("ffi_python3", "async_echo,init")
-            local _, body = rt:echo(ngx.req.get_body_data())
-            ngx.print(body)
-        }
-    }
-"""
+_CALLS = {
+    "C": 'ngx.load_ffi("echo")',
+    "Rust": 'ngx.load_ffi("rust_apps", "echo")',
+    "Go": 'ngx.load_ffi("go_apps", "echo")',
+    "Python": 'ngx.load_ffi("ffi_python3", "sync_echo,init")',
+    "async": 'ngx.load_ffi("ffi_python3", "async_echo,init")',
+}
 
-WAYS = ("print", "C", "Python", "async")
+WAYS = ("print", *_CALLS)
 
 SCRIPT = """
 wrk.method = "POST"
@@ -64,6 +40,27 @@ function done(summary, latency, requests)
     print(summary.requests)
 end
 """
+
+_PRINT = """
+    location = /post/print {
+        content_by_lua_block {
+            ngx.req.read_body()
+            ngx.print(ngx.req.get_body_data())
+        }
+    }
+"""
+
+_CALL = """
+    location = /post/%s {
+        content_by_lua_block {
+            ngx.req.read_body()
+            local _, body = %s:echo(ngx.req.get_body_data())
+            ngx.print(body)
+        }
+    }
+"""
+
+LOCATIONS = _PRINT + "".join(_CALL % way for way in _CALLS.items())
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 

@@ -17,6 +17,7 @@ sys.path.insert(0, str(BENCH.parent / "t"))
 
 import calls  # noqa: E402
 import posts  # noqa: E402
+from harness import go, rust  # noqa: E402
 from harness.config import Config  # noqa: E402
 from harness.server import Server  # noqa: E402
 from harness.wait import wait_for  # noqa: E402
@@ -39,6 +40,8 @@ def main() -> None:
 def started() -> Iterator[Server]:
     with tempfile.TemporaryDirectory(prefix="resty-ffi-bench-") as libraries:
         compile_echo(Path(libraries))
+        go.build_all(Path(libraries))
+        rust.build_all(Path(libraries))
         config = Config(
             lua=LUA,
             http=HTTP,

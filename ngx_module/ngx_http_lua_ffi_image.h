@@ -1,7 +1,7 @@
 /*
- * Images: a library's file, found and mapped.  Opening and closing run the
- * library's constructors and destructors, so that all of this belongs on an
- * operation's thread (ngx_http_lua_ffi_library.h) and may block.
+ * Images: a library's file, mapped.  Opening and closing run the library's
+ * constructors and destructors, so that all of this belongs on an operation's
+ * thread (ngx_http_lua_ffi_library.h) and may block.
  */
 
 #ifndef _NGX_HTTP_LUA_FFI_IMAGE_H_INCLUDED_
@@ -11,15 +11,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include <limits.h>
-#include <sys/stat.h>
-
-
-typedef struct {
-    char                            path[PATH_MAX];
-    struct stat                     st;
-    unsigned                        found:1;     /* st is valid */
-} ngx_http_lua_ffi_location_t;
+#include "ngx_http_lua_ffi_location.h"
 
 
 /*
@@ -58,14 +50,6 @@ struct ngx_http_lua_ffi_image_s {
     unsigned                        told:1;      /* that unpin is in vain */
 };
 
-
-/*
- * Where the library of that name is: an absolute path, a path below nginx's
- * prefix, or a file in one of the folders.  Not found there, the dynamic
- * linker is left to find it.
- */
-ngx_int_t ngx_http_lua_ffi_image_locate(ngx_str_t *name,
-    ngx_http_lua_ffi_location_t *location, char **error);
 
 /* Whether the image was made from the file as it is now. */
 ngx_uint_t ngx_http_lua_ffi_image_is(ngx_http_lua_ffi_image_t *image,

@@ -448,8 +448,8 @@ ngx_http_lua_ffi_op_image(ngx_http_lua_ffi_op_t *op)
         return image;
     }
 
-    if (ngx_http_lua_ffi_image_locate(&op->library->name, &location,
-                                      &op->error)
+    if (ngx_http_lua_ffi_location_find(&op->library->name, &location,
+                                       &op->error)
         != NGX_OK)
     {
         return NULL;

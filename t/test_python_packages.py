@@ -56,7 +56,7 @@ WORK = {
         import asyncio
         async def part(byte):
             await asyncio.sleep(0)
-            return await asyncio.to_thread(int, 1)
+            return await asyncio.get_running_loop().run_in_executor(None, int, 1)
         async def handle(request):
             return str(sum(await asyncio.gather(*map(part, request))))
     """,
