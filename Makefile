@@ -5,6 +5,10 @@
 PYTHON ?= python3
 # How many tests run at once.
 JOBS ?= 4
+# Where make loader puts it: the folder of another virtual environment, as its
+# "resty-ffi libdir" says; without it that of .venv.
+LIBDIR :=
+LOADERS = "$(or $(LIBDIR),$$(resty-ffi libdir))"
 # true turns compiler warnings into errors, as CI does.
 WERROR ?= false
 
@@ -63,8 +67,12 @@ demo: $(VENV)/build.stamp ## start nginx with a Python handler and show what it 
 
 .PHONY: loader
 loader: $(VENV)/build.stamp ## build the loader of another Python, PYTHON=/path/to/python3.12
+	$(if $(LIBDIR),,$(call install,$(VENV),$(PLAIN)))
+	@command -v $(PYTHON) >/dev/null || { echo "there is no $(PYTHON)" >&2; exit 1; }
+	@ls $(LOADERS)/libffi_python3.so >/dev/null || \
+		{ echo 'LIBDIR must be what "resty-ffi libdir" says' >&2; exit 1; }
 	meson setup --reconfigure build/loader-$(notdir $(PYTHON)) -Dwerror=$(WERROR) \
-		-Dloader-for="$$(command -v $(PYTHON))" -Dloader-dir="$$(resty-ffi libdir)"
+		-Dloader-for="$$(command -v $(PYTHON))" -Dloader-dir="$$(realpath $(LOADERS))"
 	meson install -C build/loader-$(notdir $(PYTHON))
 
 .PHONY: examples

@@ -154,3 +154,27 @@ def test_make_lists_its_verbs():
     listed = subprocess.run(["make", "help"], cwd=PROJECT, capture_output=True, text=True).stdout
     verbs = {line.split()[1] for line in listed.splitlines() if line.startswith("make ")}
     assert verbs >= {"demo", "test", "lint", "format", "asan", "tsan", "bench", "clean"}
+
+
+def make_loader(*variables: str | Path) -> subprocess.CompletedProcess[str]:
+    """In a virtual environment that has all that building needs."""
+    stamp = Path(sys.prefix) / "build.stamp"
+    return subprocess.run(
+        ["make", "-o", stamp, "loader", f"VENV={sys.prefix}", *variables],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_loader_is_not_installed_where_no_loaders_are(tmp_path):
+    made = make_loader(f"LIBDIR={tmp_path}")
+    assert made.returncode != 0
+    assert 'LIBDIR must be what "resty-ffi libdir" says' in made.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_loader_of_a_python_that_is_not_there_is_an_error():
+    made = make_loader(f"LIBDIR={run('libdir').stdout.strip()}", "PYTHON=/nowhere/python3.12")
+    assert made.returncode != 0
+    assert "there is no /nowhere/python3.12" in made.stderr

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -73,15 +73,18 @@ class Run:
             connection.close()
 
     def end(self, number=signal.SIGINT):
-        self._started.send_signal(number)
+        self.signal(number)
         return self._started.wait(20)
+
+    def signal(self, number):
+        self._started.send_signal(number)
 
 
 @contextmanager
-def running(folder, *arguments, handler="app:KV"):
+def started(folder, *arguments, handler="app:KV"):
     command = [COMMAND, "run", handler, "--port", "0", *arguments]
     env = {**os.environ, "NGINX_BIN": target.find().nginx}
-    started = subprocess.Popen(
+    run = subprocess.Popen(
         command,
         cwd=folder,
         env=env,
@@ -91,20 +94,26 @@ def running(folder, *arguments, handler="app:KV"):
         stderr=subprocess.STDOUT,
     )
     try:
-        yield Run(started, folder)
+        yield run
     finally:
-        if started.poll() is None:
-            started.terminate()
-        started.wait(20)
+        if run.poll() is None:
+            run.terminate()
+        run.wait(20)
 
 
-def fails(folder, *arguments, handler="app:KV", **env):
+@contextmanager
+def running(folder, *arguments, handler="app:KV"):
+    with started(folder, *arguments, handler=handler) as run:
+        yield Run(run, folder)
+
+
+def fails(folder, *arguments, handler="app:KV", code=1, **env):
     command = [COMMAND, "run", handler, "--port", "0", *arguments]
     environment = {**os.environ, "NGINX_BIN": target.find().nginx, **env}
     run = subprocess.run(
         command, cwd=folder, env=environment, text=True, capture_output=True, timeout=30
     )
-    assert run.returncode == 1
+    assert run.returncode == code
     return run.stderr
 
 
@@ -180,19 +189,57 @@ def test_it_ends_with_all_of_its_processes(tmp_path, number):
     wait_for(lambda: not _nginx_of(tmp_path))
 
 
-def test_nginx_ends_when_the_command_is_killed(tmp_path):
+def test_nginx_ends_when_the_command_is_killed(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     (tmp_path / "app.py").write_text(KV)
     with running(tmp_path) as run:
         run.end(signal.SIGKILL)
+        wait_for(lambda: _refuses(run))
+    wait_for(lambda: not _nginx_of(tmp_path))
 
-        def refused():
-            try:
-                run.ask()
-            except OSError:
-                return True
-            return False
 
-        wait_for(refused)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_at_once_while_the_handler_loads(tmp_path, monkeypatch, number):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    (tmp_path / "app.py").write_text(
+        f"import pathlib, time\npathlib.Path('{tmp_path}/loading').touch()\ntime.sleep(300)\n"
+    )
+    with started(tmp_path) as command:
+        wait_for((tmp_path / "loading").exists)
+        command.send_signal(number)
+        assert command.wait(10) == 0
+    assert not list(tmp_path.glob("resty-ffi-*"))
+    wait_for(lambda: not _nginx_of(tmp_path))
+
+
+def test_asked_twice_it_does_not_wait_for_requests(tmp_path):
+    (tmp_path / "app.py").write_text(
+        "import time\n"
+        "def handle(request):\n"
+        "    if request: print('begun'), time.sleep(300)\n"
+        "    return 'x'\n"
+    )
+    with running(tmp_path, handler="app:handle") as run:
+        waiting = threading.Thread(target=lambda: _ask_in_vain(run), daemon=True)
+        waiting.start()
+        run.wait("begun")
+        run.signal(signal.SIGINT)
+        wait_for(lambda: _refuses(run))
+        assert run.end() == 0
+        waiting.join(20)
+
+
+def _refuses(run):
+    try:
+        run.ask()
+    except OSError:
+        return True
+    return False
+
+
+def _ask_in_vain(run):
+    with suppress(OSError, http.client.HTTPException):
+        run.ask("/", "x")
 
 
 def _nginx_of(folder):
@@ -241,6 +288,19 @@ def test_code_that_never_loaded_is_mended(tmp_path):
         assert run.ask()[0] == 500
         app.write_text(COUNT.format(1))
         wait_for(lambda: run.ask() == (200, "version 1"))
+
+
+def test_code_that_ends_the_worker_is_told_and_mended(tmp_path):
+    app = tmp_path / "app.py"
+    app.write_text(COUNT.format(1))
+    with running(tmp_path, "--reload", handler="app:handle") as run:
+        app.write_text("import os\nos._exit(3)\n")
+        run.wait("not reloaded, the worker of nginx that was to load it has ended")
+        run.wait("exited with code 3")
+        app.write_text(COUNT.format(2))
+        run.wait("reloaded: app.py")
+        assert run.ask() == (200, "version 2")
+        assert "Traceback" not in run.output
 
 
 def test_every_worker_gets_the_new_code(tmp_path):
@@ -297,7 +357,31 @@ def test_port_that_is_taken_is_an_error(tmp_path):
     (tmp_path / "app.py").write_text(KV)
     with running(tmp_path) as run:
         error = fails(tmp_path, "--port", str(run.port))
-    assert "Address already in use" in error
+    assert error == (
+        f"resty-ffi: cannot listen on 127.0.0.1, port {run.port}: Address already in use\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--port", "99999"), ("--host", "no.such.host.invalid"), ("--max-body", "0")]
+)
+def test_start_that_fails_is_one_line(tmp_path, monkeypatch, arguments):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    (tmp_path / "app.py").write_text(KV)
+    assert re.fullmatch(r"resty-ffi: .*\n", fails(tmp_path, *arguments))
+    assert not list(tmp_path.glob("resty-ffi-*"))
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "x"])
+def test_workers_are_one_or_more(tmp_path, number):
+    assert "argument --workers: " in fails(tmp_path, "--workers", number, code=2)
+
+
+def test_longest_body_can_be_given(tmp_path):
+    (tmp_path / "app.py").write_text(KV)
+    with running(tmp_path, "--max-body", "1k") as run:
+        assert run.ask("/", "x" * 1024)[0] == 200
+        assert run.ask("/", "x" * 1025)[0] == 413
 
 
 def test_missing_nginx_is_an_error(tmp_path):

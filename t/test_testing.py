@@ -1,8 +1,12 @@
 """resty_ffi.testing: handlers without nginx."""
 
+import array
 import asyncio
+import subprocess
+import sys
 import threading
 import time
+from contextvars import ContextVar
 
 import pytest
 import resty_ffi
@@ -167,3 +171,140 @@ def test_no_thread_is_left():
         with Runtime(handler) as rt:
             rt.call("get" if handler is KV else "", b"x")
     assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt("x"), GeneratorExit("x")])
+def test_whatever_is_raised_is_the_error_of_the_call(kind, error):
+    def fail(request):
+        raise error
+
+    async def fail_async(request):
+        raise error
+
+    with Runtime(fail if kind == "sync" else fail_async) as rt:
+        for _ in range(2):
+            with pytest.raises(resty_ffi.Error) as caught:
+                rt.get()
+            assert caught.value.rc == 1
+            assert caught.value.message == f"{type(error).__name__}: {error}"
+
+
+def test_exit_of_a_task_of_the_handlers_own_does_not_stop_the_loop(caplog):
+    async def leave():
+        sys.exit(3)
+
+    async def handle(request):
+        task = asyncio.ensure_future(leave())
+        await asyncio.wait([task])
+        return str(task.exception())
+
+    with Runtime(handle) as rt:
+        assert rt.get() == b"3"
+        assert rt.get() == b"3"
+    assert "a task has stopped the loop" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_exit_of_a_factory_is_raised_and_leaves_no_thread(kind):
+    before = threading.active_count()
+
+    def make(cfg):
+        sys.exit(3)
+
+    async def make_async(cfg):
+        sys.exit(3)
+
+    with pytest.raises(SystemExit), Runtime(make if kind == "sync" else make_async):
+        pass
+    assert threading.active_count() == before
+
+
+def test_interrupt_of_the_caller_is_raised():
+    code = """
+import os, signal, threading
+from resty_ffi.testing import Runtime
+interrupted = threading.Event()
+def handle(request):
+    os.kill(os.getpid(), signal.SIGINT)
+    interrupted.wait(20)
+with Runtime(handle) as rt:
+    try:
+        rt.get()
+    except KeyboardInterrupt:
+        print("interrupted")
+    interrupted.set()
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    assert run.stdout == "interrupted\n", run.stderr
+
+
+@pytest.mark.parametrize("error", [ValueError("bad end"), SystemExit("bad end")])
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_close_that_fails_is_logged_and_leaves_no_thread(kind, error, caplog):
+    class Handler:
+        def get(self, request):
+            return request
+
+        def close(self):
+            raise error
+
+    class AsyncHandler:
+        async def get(self, request):
+            return request
+
+        async def aclose(self):
+            raise error
+
+    before = threading.active_count()
+    with Runtime(Handler if kind == "sync" else AsyncHandler) as rt:
+        assert rt.get("x") == b"x"
+    assert f"{type(error).__name__}: bad end" in caplog.text
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize(
+    "response", [bytearray(b"abc"), memoryview(b"abc"), array.array("b", b"abc")]
+)
+def test_any_buffer_is_an_answer(response):
+    with Runtime(lambda request: response) as rt:
+        assert rt.get() == b"abc"
+
+
+def test_buffer_in_pieces_is_an_error_as_in_nginx():
+    pieces = memoryview(b"abcd")[::2]
+    with Runtime(lambda request: pieces) as rt, pytest.raises(resty_ffi.Error, match="BufferError"):
+        rt.get()
+
+
+def test_each_call_has_a_context_of_its_own():
+    user = ContextVar("user", default="nobody")
+
+    def handle(request):
+        before = user.get()
+        user.set(request.decode())
+        return before
+
+    with Runtime(handle) as rt:
+        assert rt.get("a") == b"nobody"
+        assert rt.get("b") == b"nobody"
+
+
+def test_tasks_that_are_left_are_cancelled_to_their_end():
+    ended = []
+
+    async def work():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            ended.append(True)
+
+    class Handler:
+        async def get(self, request):
+            self.task = asyncio.ensure_future(work())
+            await asyncio.sleep(0)
+
+    with Runtime(Handler) as rt:
+        rt.get()
+    assert ended == [True]

@@ -58,7 +58,10 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("handler", help="module:name, e.g. app:handle or src/app.py:KV")
     add.add_argument("--host", default="127.0.0.1", help="address (default: %(default)s)")
     add.add_argument("--port", type=int, default=8080, help="0: any (default: %(default)s)")
-    add.add_argument("--workers", type=int, default=1, help="processes (default: %(default)s)")
+    add.add_argument("--workers", type=_count, default=1, help="processes (default: %(default)s)")
+    add.add_argument(
+        "--max-body", default="64m", metavar="SIZE", help="of a request (default: %(default)s)"
+    )
     add.add_argument("--reload", action="store_true", help="follow changes of the code")
     add.add_argument("--cfg", default="", help="the handler's configuration")
     _add_nginx(add)
@@ -76,6 +79,13 @@ def _add_nginx(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="the nginx to use (default: $NGINX_BIN, else openresty, else nginx)",
     )
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("it takes 1 or more")
+    return number
 
 
 def _module_path(_: argparse.Namespace) -> int:
@@ -114,6 +124,7 @@ def _run(arguments: argparse.Namespace) -> int:
         workers=arguments.workers,
         reload=arguments.reload,
         cfg=arguments.cfg,
+        max_body=arguments.max_body,
         nginx=arguments.nginx,
     )
 

@@ -37,7 +37,7 @@ def resty_ffi_nginx(request: pytest.FixtureRequest) -> Iterator[Callable[..., Cl
 
     The module is looked for in the test's folder. Options are those of
     resty_ffi.server.Server: cfg, folder, http, server (more nginx
-    configuration), env, workers. nginx ends with the test; its error.log is
+    configuration), env, workers, max_body. nginx ends with the test; its error.log is
     shown when that fails.
     """
     # Nothing of this is needed in a session without the fixture.

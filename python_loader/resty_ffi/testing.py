@@ -11,27 +11,34 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import inspect
+import logging
+import sys
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Callable, Protocol
+from typing import Any, Callable, Iterator, Protocol
 
 from resty_ffi import _handler, _task
 from resty_ffi._error import Error, describe
 from resty_ffi._handler import Dispatcher
-from resty_ffi._serve import Entry, Request, Response, serve
+from resty_ffi._serve import Entry, Request, serve
 
 _FAILED = 1
 """The rc of a call whose handler raised something else than Error."""
+
+_log = logging.getLogger(__name__)
 
 
 class Runtime:
     """A handler, or what serve() made of it, called as Lua calls it.
 
     It is made when the with block is entered, which raises what making it
-    raises, and ended when it is left. Any thread may call it.
+    raises, and ended when it is left: what that raises is logged, by this
+    module's logger. Any thread may call it.
     """
 
     def __init__(
@@ -72,25 +79,24 @@ class Runtime:
         """What Lua gets of rt:method(request).
 
         Raises Error with the rc and the message of a call that failed, the
-        handler's own exception being its __cause__; TimeoutError.
+        handler's own exception, SystemExit included, being its __cause__;
+        TimeoutError.
         """
         task = _Task(method, self._request_id, time.monotonic() + self._timeout)
-        future = self._server.submit(
-            task, request.encode() if isinstance(request, str) else request
-        )
+        data = request.encode() if isinstance(request, str) else request
+        future = self._server.submit(task, data)
         try:
-            return _as_bytes(future.result(self._timeout))
+            return future.result(self._timeout)
         except Error:
             raise
-        except FutureTimeout as error:
-            if future.done():
-                raise Error(_FAILED, describe(error)) from error
+        except FutureTimeout:
             task.abandon()
-            future.cancel()
             raise TimeoutError(f"{method or 'the call'} took more than {self._timeout} s") from None
-        except Exception as error:
-            raise Error(_FAILED, describe(error)) from error
+        except BaseException:  # Ctrl-C, here
+            task.abandon()
+            raise
         finally:
+            future.cancel()
             task.end()
 
 
@@ -118,9 +124,11 @@ class _Task:
 
 
 class _Server(Protocol):
-    def submit(self, task: _Task, request: Request) -> Future[Response]: ...
+    def submit(self, task: _Task, request: Request) -> Future[bytes | None]:
+        """The future raises nothing but Error."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """What goes wrong is logged."""
 
 
 def _start(entry: Entry, cfg: str) -> _Server:
@@ -149,35 +157,46 @@ class _Threads:
     def serve(self, handler: Any) -> None:
         self._dispatcher = Dispatcher(handler)
 
-    def submit(self, task: _Task, request: Request) -> Future[Response]:
+    def submit(self, task: _Task, request: Request) -> Future[bytes | None]:
         return self._pool.submit(contextvars.Context().run, self._answer, task, request)
 
     def close(self) -> None:
-        self.run(self._dispatcher.close)
-        self.end()
+        try:
+            self.run(self._close)
+        finally:
+            self.end()
 
     def end(self) -> None:
         self._pool.shutdown()
 
-    def _answer(self, task: _Task, request: Request) -> Response:
+    def _answer(self, task: _Task, request: Request) -> bytes | None:
         _task.in_context.set(task)
-        answer: Response = self._dispatcher.find(task.method)(request)
-        return answer
+        with _errors(task):
+            return _as_bytes(self._dispatcher.find(task.method)(request))
+
+    def _close(self) -> None:
+        try:
+            self._dispatcher.close()
+        except BaseException:
+            _log.exception("the handler's close() has failed")
 
 
 class _Loop:
     def __init__(self, entry: Entry, make: Callable[[], Any]) -> None:
         self._loop = (entry.loop_factory or asyncio.new_event_loop)()
-        self._concurrency = entry.concurrency
-        self._thread = threading.Thread(target=self._loop.run_forever, name="resty-ffi")
+        self._concurrency = entry.concurrency or sys.maxsize
+        self._is_ending = False
+        self._thread = threading.Thread(target=self._serve, name="resty-ffi")
         self._thread.start()
         try:
-            self._run(self._make(make))
+            failure = self._run(self._make(make))
+            if failure is not None:
+                raise failure
         except BaseException:
             self._end()
             raise
 
-    def submit(self, task: _Task, request: Request) -> Future[Response]:
+    def submit(self, task: _Task, request: Request) -> Future[bytes | None]:
         return asyncio.run_coroutine_threadsafe(self._answer(task, request), self._loop)
 
     def close(self) -> None:
@@ -186,45 +205,81 @@ class _Loop:
         finally:
             self._end()
 
+    def _serve(self) -> None:
+        while not self._is_ending:
+            try:
+                self._loop.run_forever()
+            except BaseException:  # sys.exit() in a task of the handler's own
+                _log.exception("a task has stopped the loop")
+
     def _run(self, coroutine: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
-    async def _make(self, make: Callable[[], Any]) -> None:
-        handler = make()
-        if asyncio.iscoroutine(handler):
-            handler = await handler
-        self._dispatcher = Dispatcher(handler, in_loop=True)
-        self._turn = asyncio.Semaphore(self._concurrency or 2**31)
+    async def _make(self, make: Callable[[], Any]) -> BaseException | None:
+        """What it raises is returned: some of that would stop the loop."""
+        try:
+            handler = make()
+            if inspect.isawaitable(handler):
+                handler = await handler
+            self._dispatcher = Dispatcher(handler, in_loop=True)
+            self._turn = asyncio.Semaphore(self._concurrency)
+        except BaseException as error:
+            return error
+        return None
 
-    async def _answer(self, task: _Task, request: Request) -> Response:
+    async def _answer(self, task: _Task, request: Request) -> bytes | None:
         _task.in_context.set(task)
-        async with self._turn:
-            answer: Response = await self._dispatcher.find(task.method)(request)
-            return answer
+        with _errors(task):
+            async with self._turn:
+                return _as_bytes(await self._dispatcher.find(task.method)(request))
 
     async def _close(self) -> None:
-        ended = self._dispatcher.close()
-        if asyncio.iscoroutine(ended):
-            await ended
-        for left in asyncio.all_tasks() - {asyncio.current_task()}:
-            left.cancel()
+        try:
+            ended = self._dispatcher.close()
+            if inspect.isawaitable(ended):
+                await ended
+        except BaseException:
+            _log.exception("the handler's close() has failed")
+
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
         await self._loop.shutdown_asyncgens()
-        shut_down = getattr(self._loop, "shutdown_default_executor", None)
-        if shut_down is not None:
-            await shut_down()
+        if sys.version_info >= (3, 9):
+            await self._loop.shutdown_default_executor()
 
     def _end(self) -> None:
+        self._is_ending = True
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
 
 
-def _as_bytes(response: Response) -> bytes | None:
-    """What reaches Lua."""
+@contextmanager
+def _errors(task: _Task) -> Iterator[None]:
+    """Whatever is raised becomes the Error of the call."""
+    try:
+        yield
+    except Error:
+        raise
+    except BaseException as error:
+        if isinstance(error, asyncio.CancelledError) and task.is_abandoned():
+            raise
+        raise Error(_FAILED, describe(error)) from error
+
+
+def _as_bytes(response: Any) -> bytes | None:
+    """What reaches Lua of the handler's answer."""
     if isinstance(response, str):
         return response.encode()
     if response is None or isinstance(response, bytes):
         return response
-    if isinstance(response, (bytearray, memoryview)):
-        return bytes(response)
-    raise TypeError(f"handler returned {type(response).__name__}, not bytes, str or None")
+    try:
+        view = memoryview(response)
+    except TypeError:
+        kind = type(response).__name__
+        raise TypeError(f"handler returned {kind}, not bytes, str or None") from None
+    if not view.c_contiguous:
+        raise BufferError("the buffer is not contiguous: return its tobytes()")
+    return view.tobytes()
