@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
-from harness.port import Port  # type: ignore[import-not-found]
-from harness.wait import wait_for  # type: ignore[import-not-found]
+from harness.port import Port
+from harness.wait import wait_for
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
-from harness.port import Port  # type: ignore[import-not-found]
+from harness.port import Port
 
 
 @pytest.fixture
