@@ -110,6 +110,11 @@ asan: $(ASAN_VENV)/test.stamp ## the same under AddressSanitizer
 	$(ASAN_VENV)/bin/meson test -C build/asan --print-errorlogs
 	RESTY_FFI_ASAN=1 $(call pytest,$(ASAN_VENV))
 
+.PHONY: soak
+soak: $(VENV)/test.stamp ## all languages in one worker under load, for ten minutes
+	$(call install,$(VENV),$(PLAIN))
+	RESTY_FFI_SOAK=600 $(VENV)/bin/python -m pytest t/test_together.py
+
 .PHONY: tsan
 tsan: $(VENV)/test.stamp ## test the parts that need no nginx under ThreadSanitizer
 	test -d build/tsan || $(VENV)/bin/meson setup build/tsan \
