@@ -31,4 +31,5 @@ class Language:
 LANGUAGES = [
     Language("c", "ngx.load_ffi(app, nil, opts)"),
     Language("python", 'ngx.load_ffi("ffi_python3", app .. ",init,", opts)'),
+    Language("nodejs", 'ngx.load_ffi("ffi_nodejs", app .. ",init,", opts)'),
 ]
