@@ -5,6 +5,8 @@
 const path = require('path');
 const { inspect, types } = require('util');
 
+const binding = require('./binding.js');
+
 const OURS = `${__dirname}${path.sep}`;
 
 // The rc of a call whose handler threw something else.
@@ -42,11 +44,12 @@ function describe(error) {
 }
 
 
-// Where a file does not compile: its stack begins with that.
+// Of a file that does not compile. Node.js keeps it to itself.
 function place(error) {
-  const [, file, line] = /^(\/.*|file:.*):(\d+)\n/.exec(error.stack) ?? [];
+  const where = error instanceof SyntaxError ? binding?.where(error) : undefined;
+  const [, file, line] = /^(?:\/|file:).*?([^/]*):(\d+)$/.exec(where) ?? [];
 
-  return error instanceof SyntaxError && file ? ` (${path.basename(file)}, line ${line})` : '';
+  return file ? ` (${file}, line ${line})` : '';
 }
 
 
@@ -54,6 +57,7 @@ function place(error) {
 function format(error) {
   try {
     const lines = inspect(error).split('\n');
+    lines[0] += place(error);
     return lines.filter((line) => !/^\s+at /.test(line) || !line.includes(OURS)).join('\n');
   } catch {
     return 'an error that cannot be described';

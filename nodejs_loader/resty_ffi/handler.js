@@ -62,8 +62,9 @@ class Dispatcher {
   }
 
   call(request, call) {
-    if (this._function !== null) {
-      return this._function(request, call);
+    const { _function: handle } = this;
+    if (handle !== null) {
+      return handle(request, call);
     }
 
     const method = this._methods.get(call.method);

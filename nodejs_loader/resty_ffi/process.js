@@ -27,6 +27,14 @@ function findNode() {
 }
 
 
+// As in worker threads: who listens to a signal does not take it from nginx.
+function keepSignals() {
+  for (const event of ['newListener', 'removeListener']) {
+    process.removeAllListeners(event);
+  }
+}
+
+
 // What nothing else catches ends the runtime.
 function watchErrors() {
   process.on('uncaughtException', (error, origin) => {
@@ -41,6 +49,7 @@ function watchErrors() {
 function install() {
   copyEnvironment();
   findNode();
+  keepSignals();
   watchErrors();
 }
 

@@ -219,6 +219,22 @@ void Die(Info info) {
 }
 
 
+// where(error): "file:line" of a file that does not compile, or undefined.
+void Where(Info info) {
+    Isolate *isolate = info.GetIsolate();
+    Local<Context> context = isolate->GetCurrentContext();
+    Local<v8::Message> message = v8::Exception::CreateMessage(isolate, info[0]);
+    Local<Value> file = message->GetScriptResourceName();
+    int line = message->GetLineNumber(context).FromMaybe(0);
+
+    if (file->IsString() && line > 0) {
+        String::Utf8Value name(isolate, file);
+        std::string where = std::string(*name, name.length()) + ":" + std::to_string(line);
+        info.GetReturnValue().Set(value::NewString(isolate, where));
+    }
+}
+
+
 void Init(Local<Object> exports, Local<Value> module, Local<Context> context, void *data) {
     auto *runtime = static_cast<Runtime *>(data);
     Isolate *isolate = context->GetIsolate();
@@ -249,6 +265,7 @@ void Init(Local<Object> exports, Local<Value> module, Local<Context> context, vo
     to.Add("finished", Finished);
     to.Add("loaded", Loaded);
     to.Add("die", Die);
+    to.Add("where", Where);
 }
 
 }  // namespace
