@@ -15,7 +15,7 @@ PLAIN := build/plain$(if $(filter-out .venv,$(VENV)),-$(notdir $(VENV)))
 BUILD_PACKAGES := gcc libc6-dev 'libluajit2-5.1-dev|libluajit-5.1-dev' nginx-dev pkgconf \
 	python3-dev python3-venv
 RUN_PACKAGES := nginx libnginx-mod-http-lua
-TEST_PACKAGES := $(RUN_PACKAGES) libnginx-mod-stream maven
+TEST_PACKAGES := $(RUN_PACKAGES) libnginx-mod-stream maven $(if $(shell command -v node),,nodejs)
 BENCH_PACKAGES := $(TEST_PACKAGES) wrk
 LINT_PACKAGES := lua-check shellcheck
 
@@ -27,6 +27,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH):/usr/sbin
 
 # $(call install,VENV,BUILD_FOLDER,MESON_OPTIONS): builds and installs.
 define install
+@scripts/unpack_libnode
 $1/bin/pip install --quiet --no-build-isolation --no-deps . \
 	--config-settings=build-dir=$2 \
 	$(patsubst %,--config-settings=setup-args=%,-Dwerror=$(WERROR) $3)
@@ -87,7 +88,7 @@ lint: $(VENV)/lint.stamp ## check style and types
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	luacheck --quiet lua t bench
-	shellcheck .ci/run scripts/apt_install
+	shellcheck .ci/run scripts/apt_install scripts/unpack_libnode
 
 .PHONY: format
 format: $(VENV)/lint.stamp ## format the Python files

@@ -1,6 +1,7 @@
 """Modules written for lua-resty-ffi run unchanged."""
 
 import pytest
+from harness.wait import wait_for
 
 # A thread of the module's own polls, as there is no other way there.
 MODULE = """
@@ -79,13 +80,11 @@ def test_its_death_ends_its_poller(field):
     threads = field.nginx.usage().threads
     answer = field.call("demo/echo,init", "die", timeout=5)
     assert answer[0] is False
-    from harness.wait import wait_for
-
     wait_for(lambda: field.nginx.usage().threads < threads)
     assert field.answer("demo/echo,init,", "again") == "again"
 
 
-@pytest.mark.parametrize("task", ["0n", "5n", "2n ** 64n - 1n", "-1n", "1", "null", "'x'"])
+@pytest.mark.parametrize("task", ["0n", "5n", "2n ** 64n", "-1n", "1", "null", "'x'"])
 def test_forged_handles_are_refused(nodejs, task):
     nodejs.write_app(
         "app.js",
@@ -102,4 +101,4 @@ def test_forged_handles_are_refused(nodejs, task):
         """,
     )
     answer = nodejs.answer("app,init")
-    assert answer in ("undefined,0,undefined", "TypeError,TypeError,TypeError")
+    assert answer == ("undefined,0,undefined" if task.endswith("n") else "TypeError,TypeError,TypeError")

@@ -137,6 +137,7 @@ BLOCKS = """
 
 def test_runtime_that_blocks_holds_up_no_other(nodejs):
     nodejs.write_app("app.js", BLOCKS)
+    nodejs.start(http="lua_ffi_shutdown_timeout 1s;")
     assert nodejs.answer("app,init,first") == "served"
     blocked = nodejs.nginx.begin(nodejs.path("call", "app,init,first", "block", timeout=2))
     for other in range(3):
@@ -145,14 +146,26 @@ def test_runtime_that_blocks_holds_up_no_other(nodejs):
     assert blocked.result() == [False, "timeout"]
 
 
-def test_timer_that_blocks_is_stopped_by_the_unload(nodejs):
-    nodejs.write_app(
+def test_runtime_that_blocks_can_be_loaded_anew(nodejs):
+    nodejs.write_app("app.js", BLOCKS)
+    nginx = nodejs.start(
+        http="lua_ffi_shutdown_timeout 1s;",
+        lua={"/drop": 'return ngx.load_ffi("ffi_nodejs", "app,init"):__unload()'},
+    )
+    assert nodejs.call("app,init", "block", timeout=0.1) == [False, "timeout"]
+    assert nginx.values("/drop") == [True]
+    assert nodejs.answer("app,init") == "served"
+
+
+def test_code_that_blocks_while_the_handler_closes_is_stopped(nodejs):
+    nodejs.write(
         "app.js",
         """
-        const handle = () => { setTimeout(() => { for (;;) {} }, 1); return 'soon'; };
+        const { serve } = require('resty_ffi');
+        exports.init = serve({ call: () => 'x', close() { for (;;) {} } });
         """,
     )
-    assert nodejs.answer("app,init") == "soon"
+    assert nodejs.answer("app,init") == "x"
     threads = nodejs.nginx.usage().threads
     nodejs.nginx.values(nodejs.path("unload", "app,init"))
     wait_for(lambda: nodejs.nginx.usage().threads < threads)

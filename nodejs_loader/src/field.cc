@@ -24,25 +24,26 @@ void Throw(Info info, const char *what) {
 }
 
 
-// nullptr, after an exception, when it is no handle.
-void *Handle(Info info) {
+// False, after an exception, when it is none.
+bool GetHandle(Info info, void **handle) {
     if (!info[0]->IsBigInt()) {
         Throw(info, "a handle is a BigInt");
-        return nullptr;
+        return false;
     }
 
-    return reinterpret_cast<void *>(info[0].As<v8::BigInt>()->Uint64Value());
+    *handle = reinterpret_cast<void *>(info[0].As<v8::BigInt>()->Uint64Value());
+    return true;
 }
 
 
 // pollTask(tq): blocks; a task, or 0n when the runtime ends.
 void PollTask(Info info) {
     auto *runtime = static_cast<Runtime *>(info.Data().As<v8::External>()->Value());
-    void *tq = Handle(info);
+    void *tq;
     void *task = nullptr;
     int n = 0;
 
-    if (tq == nullptr) {
+    if (!GetHandle(info, &tq)) {
         return;
     }
 
@@ -57,10 +58,14 @@ void PollTask(Info info) {
 
 // getRequest(task): a Buffer, or undefined for a nil request.
 void GetRequest(Info info) {
+    void *task;
     size_t length;
-    void *task = Handle(info);
-    const char *request = task != nullptr ? ngx_http_lua_ffi_get_request(task, &length)
-                                          : nullptr;
+
+    if (!GetHandle(info, &task)) {
+        return;
+    }
+
+    const char *request = ngx_http_lua_ffi_get_request(task, &length);
 
     if (request != nullptr) {
         info.GetReturnValue().Set(value::NewBuffer(info.GetIsolate(), request, length));
@@ -70,9 +75,9 @@ void GetRequest(Info info) {
 
 // respondTask(task, rc, response)
 void Respond(Info info) {
-    void *task = Handle(info);
+    void *task;
 
-    if (task == nullptr) {
+    if (!GetHandle(info, &task)) {
         return;
     }
 
