@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from datetime import datetime, timedelta, timezone
@@ -18,17 +19,36 @@ from harness.config import TESTS
 EXAMPLES = TESTS.parent / "examples" / "nodejs"
 
 
-@pytest.mark.no_asan("runs no nginx")
-@pytest.mark.parametrize("file", sorted(path.name for path in EXAMPLES.glob("*.test.js")))
-def test_unit_test_passes_under_a_plain_node(file):
+DOC = (TESTS.parent / "docs" / "nodejs.md").read_text()
+
+
+def run_tests(file):
+    """As docs/nodejs.md says."""
     packages = target.find().libdir / "node_modules"
     run = subprocess.run(
-        [shutil.which("node"), "--test", EXAMPLES / file],
+        [shutil.which("node"), "--test", file],
         env={**os.environ, "NODE_PATH": str(packages)},
         capture_output=True,
         text=True,
     )
     assert run.returncode == 0, run.stdout + run.stderr
+    assert re.search(r"^# pass [1-9]", run.stdout, re.MULTILINE)
+
+
+@pytest.mark.no_asan("runs no nginx")
+@pytest.mark.parametrize(
+    "file", ["examples/nodejs/counter.test.js", "nodejs_loader/test/testing.test.js"]
+)
+def test_unit_test_passes_under_a_plain_node(file):
+    run_tests(TESTS.parent / file)
+
+
+@pytest.mark.no_asan("runs no nginx")
+def test_code_in_the_docs_passes_its_test(tmp_path):
+    for source in re.findall(r"^```js\n(.*?)^```$", DOC, re.MULTILINE | re.DOTALL):
+        name = re.match(r"// ([\w.]+\.js)\n", source)
+        (tmp_path / name[1]).write_text(source)
+    run_tests(tmp_path / "counter.test.js")
 
 
 def test_echo_in_nginx(nodejs):

@@ -247,29 +247,3 @@ def test_reload_of_nginx_under_load_loses_no_call(nodejs):
         calls += [nginx.begin(path) for _ in range(30)]
         nginx.reload()
     assert [call.result() for call in calls] == [[True, "x"]] * 90
-
-
-def test_two_hundred_cycles_leave_nothing_behind(nodejs):
-    nodejs.write("dep.js", "exports.text = 'x'.repeat(1000);")
-    nodejs.write_app(
-        "app.js", "const { text } = require('./dep'); const handle = async () => text;"
-    )
-    nodejs.start(
-        lua={
-            "/cycle": """
-                for i = 1, 20 do
-                    local rt = assert(ngx.load_ffi("ffi_nodejs", "app?,init," .. i))
-                    assert(rt:call(""))
-                    assert(rt:__unload(10))
-                end
-            """
-        }
-    )
-    for _ in range(3):
-        nodejs.nginx.values("/cycle")
-    before = nodejs.nginx.usage()
-    for _ in range(10):
-        nodejs.nginx.values("/cycle")
-    after = nodejs.nginx.usage()
-    assert (after.threads, after.files) == (before.threads, before.files)
-    assert after.resident_kib < before.resident_kib + 16384

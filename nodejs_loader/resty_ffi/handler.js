@@ -18,11 +18,11 @@ function isClass(value) {
 // The handler for that configuration, of its class or factory if that is what
 // was given.
 async function make(handler, options, text) {
-  const cfg = () => (options.cfg ? options.cfg(text) : text);
+  const cfg = async () => (options.cfg ? options.cfg(text) : text);
 
   if (isClass(handler)) {
     const Handler = handler;
-    return new Handler(cfg());
+    return new Handler(await cfg());
   }
   return options.factory ? await handler(await cfg()) : handler;
 }

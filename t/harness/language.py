@@ -18,6 +18,9 @@ class Language:
     load: str
     """A Lua expression that loads the app named by the Lua variable app, with
     the options opts."""
+    cycles: int = 1000
+    """How often a test loads it to see that nothing is left: as often as takes
+    seconds."""
 
     def __str__(self) -> str:
         return self.name
@@ -31,5 +34,5 @@ class Language:
 LANGUAGES = [
     Language("c", "ngx.load_ffi(app, nil, opts)"),
     Language("python", 'ngx.load_ffi("ffi_python3", app .. ",init,", opts)'),
-    Language("nodejs", 'ngx.load_ffi("ffi_nodejs", app .. ",init,", opts)'),
+    Language("nodejs", 'ngx.load_ffi("ffi_nodejs", app .. ",init,", opts)', cycles=200),
 ]
