@@ -88,6 +88,12 @@ lint: $(VENV)/lint.stamp ## check style and types
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	luacheck --quiet lua t bench
+	@command -v npm >/dev/null || scripts/apt_install npm
+	@mkdir -p build/npm
+	npm install --silent --no-save --prefix build/npm eslint@9 typescript@5 @types/node@18
+	build/npm/node_modules/.bin/eslint --config nodejs_loader/eslint.config.mjs \
+		nodejs_loader examples/nodejs t/apps
+	build/npm/node_modules/.bin/tsc --project nodejs_loader/test
 	shellcheck .ci/run scripts/apt_install scripts/unpack_libnode
 
 .PHONY: format

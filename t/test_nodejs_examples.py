@@ -81,7 +81,7 @@ def origin(nodejs, tmp_path):
 
 @pytest.fixture
 def client(tmp_path):
-    return f'{EXAMPLES}/http2,init,{json.dumps({"ca": str(tmp_path / "cert.pem")})}'
+    return f"{EXAMPLES}/http2,init,{json.dumps({'ca': str(tmp_path / 'cert.pem')})}"
 
 
 def test_http2_client_gets_what_the_server_says(nodejs, client, origin):
@@ -128,13 +128,13 @@ def _make_certificate(folder):
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), False)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), False
+        )
         .sign(key, hashes.SHA256())
     )
     pem = serialization.Encoding.PEM
     (folder / "cert.pem").write_bytes(certificate.public_bytes(pem))
     (folder / "key.pem").write_bytes(
-        key.private_bytes(
-            pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )

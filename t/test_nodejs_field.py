@@ -91,7 +91,9 @@ def test_forged_handles_are_refused(nodejs, task):
         f"""
         const ffi = require('resty_ffi');
         const handle = () => {{
-          const attempt = (what) => {{ try {{ return String(what()); }} catch (e) {{ return e.name; }} }};
+          const attempt = (what) => {{
+            try {{ return String(what()); }} catch (e) {{ return e.name; }}
+          }};
           return [
             attempt(() => ffi.get_req({task})),
             attempt(() => ffi.poll_task({task})),
@@ -101,4 +103,6 @@ def test_forged_handles_are_refused(nodejs, task):
         """,
     )
     answer = nodejs.answer("app,init")
-    assert answer == ("undefined,0,undefined" if task.endswith("n") else "TypeError,TypeError,TypeError")
+    assert answer == (
+        "undefined,0,undefined" if task.endswith("n") else "TypeError,TypeError,TypeError"
+    )

@@ -22,7 +22,9 @@ KV = """
 
 
 def test_object_is_called_by_the_name_of_the_method(nodejs):
-    nodejs.write("app.js", f"const {{ serve }} = require('resty_ffi');{KV}exports.init = serve(kv);")
+    nodejs.write(
+        "app.js", f"const {{ serve }} = require('resty_ffi');{KV}exports.init = serve(kv);"
+    )
     assert nodejs.call("app,init", "a=1", method="set") == [True]
     assert nodejs.call("app,init", "a", method="get") == [True, "1"]
     assert nodejs.call("app,init", "b", method="get") == [True]
@@ -33,7 +35,9 @@ def test_object_is_called_by_the_name_of_the_method(nodejs):
     "method", ["nothing", "number", "_private", "close", "constructor", "toString", "__proto__"]
 )
 def test_unknown_method_is_said(nodejs, method):
-    nodejs.write("app.js", f"const {{ serve }} = require('resty_ffi');{KV}exports.init = serve(kv);")
+    nodejs.write(
+        "app.js", f"const {{ serve }} = require('resty_ffi');{KV}exports.init = serve(kv);"
+    )
     assert nodejs.call("app,init", "", method=method) == [False, 1, f"no method '{method}'"]
 
 
@@ -167,7 +171,10 @@ def test_request_is_a_buffer_of_its_own(nodejs, size):
         ("'text'", [False, 1, "thrown: 'text'"]),
         ("null", [False, 1, "thrown: null"]),
         ("undefined", [False, 1, "thrown: undefined"]),
-        ("new CallError(0, 'x')", [False, 1, "TypeError: rc must be an integer other than 0, not 0"]),
+        (
+            "new CallError(0, 'x')",
+            [False, 1, "TypeError: rc must be an integer other than 0, not 0"],
+        ),
         ("{ toString() { throw 1 } }", [False, 1, "thrown: { toString: [Function: toString] }"]),
     ],
 )

@@ -69,7 +69,8 @@ def test_death_answers_all_that_wait(nodejs):
                 end
                 for i = 1, 60 do
                     local _, ok, rc, why = ngx.thread.wait(threads[i])
-                    failed = failed + (not ok and rc == 1 and why:find("process.exit%(9%)") and 1 or 0)
+                    local failing = not ok and rc == 1 and why:find("process.exit%(9%)")
+                    failed = failed + (failing and 1 or 0)
                 end
                 return failed
             """

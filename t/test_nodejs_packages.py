@@ -77,7 +77,7 @@ def test_threads_that_run_end_with_the_runtime(nodejs):
     [
         "return require('crypto').createHash('sha256').update('x').digest('hex').slice(0, 4)",
         "return require('zlib').gunzipSync(require('zlib').gzipSync('2d71'))",
-        "const fs = require('fs/promises'); await fs.writeFile('f', '2d71'); return fs.readFile('f')",
+        "const f = require('fs/promises'); await f.writeFile('f', '2d71'); return f.readFile('f')",
         "return new Promise((done) => setTimeout(done, 1, '2d71'))",
         "return new Promise((done) => queueMicrotask(() => done('2d71')))",
         "return new Intl.NumberFormat('de').format(1234.5) === '1.234,5' ? '2d71' : 'no ICU'",
@@ -118,7 +118,8 @@ def test_https_beside_nginx(nodejs):
         "app.js",
         """
         const tls = require('tls');
-        const handle = () => JSON.stringify([process.versions.openssl, tls.getCiphers().length > 9]);
+        const { openssl } = process.versions;
+        const handle = () => JSON.stringify([openssl, tls.getCiphers().length > 9]);
         """,
     )
     version, has_ciphers = json.loads(nodejs.answer("app,init"))

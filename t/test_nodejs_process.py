@@ -176,6 +176,8 @@ def test_environment_is_each_runtimes_own(nodejs):
 
 
 def test_node_options_count(nodejs):
-    nodejs.write_app("app.js", "const handle = () => String(new Error('x').stack.split('\\n').length);")
+    nodejs.write_app(
+        "app.js", "const handle = () => String(new Error('x').stack.split('\\n').length);"
+    )
     nodejs.start(env={"NODE_OPTIONS": "--stack-trace-limit=1"})
     assert nodejs.answer("app,init") == "2"

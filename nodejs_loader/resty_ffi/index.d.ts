@@ -32,6 +32,8 @@ export type Handle = (request: any, call: Call) => Response | Promise<Response>;
  */
 export interface Methods {
   close?(): unknown;
+  /** A function is a Handle. */
+  [Symbol.hasInstance]?: never;
   [method: string]: any;
 }
 

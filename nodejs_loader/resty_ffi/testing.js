@@ -127,7 +127,7 @@ class Runtime {
         deadline: performance.now() + timeout,
         isAbandoned: false,
         answer(rc, response) {
-          clearTimeout(timer);
+          clearTimeout(task.timer);
           if (rc === 0) {
             resolve(response);
           } else {
@@ -135,7 +135,7 @@ class Runtime {
           }
         },
       };
-      const timer = setTimeout(() => {
+      task.timer = setTimeout(() => {
         this._queue.abandon(task);
         reject(new DOMException(`${method} took longer than ${timeout} ms`, 'TimeoutError'));
       }, timeout);

@@ -67,6 +67,12 @@ char *Bytes(Local<View> view) {
 }
 
 
+// Fails only when JavaScript is being ended, which fails the calls.
+void Put(Local<Array> array, int i, Local<Value> value) {
+    array->Set(array->GetIsolate()->GetCurrentContext(), i, value).FromMaybe(false);
+}
+
+
 bool HasId(void *task) {
     size_t length;
 
@@ -81,7 +87,6 @@ bool HasId(void *task) {
 // the end.
 void Poll(Info info) {
     Isolate *isolate = info.GetIsolate();
-    Local<Context> context = isolate->GetCurrentContext();
     Calls &calls = Self(info)->calls();
     auto ints = info[0].As<Int32Array>();
     auto *polled = reinterpret_cast<Polled *>(Bytes(ints));
@@ -116,10 +121,10 @@ void Poll(Info info) {
 
         } else if (request != nullptr) {
             polled[i].length = 0;
-            (void) apart->Set(context, i, value::NewBuffer(isolate, request, length));
+            Put(apart, i, value::NewBuffer(isolate, request, length));
         }
 
-        (void) methods->Set(context, i, Self(info)->names().Get(isolate, name, name_length));
+        Put(methods, i, Self(info)->names().Get(isolate, name, name_length));
     }
 
     reinterpret_cast<int32_t *>(polled)[ints->Length() - 1] = static_cast<int32_t>(used);
