@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from harness import target
 from harness.config import TESTS
+from harness.nodejs import Nodejs
 
 EXAMPLES = TESTS.parent / "examples" / "nodejs"
 
@@ -107,6 +108,13 @@ def test_http2_client_does_not_trust_everyone(nodejs, origin, text):
     ok, rc, why = nodejs.call(f"{EXAMPLES}/http2,init,{text}", request, method="fetch")
     assert (ok, rc) == (False, 502)
     assert "self-signed certificate" in why
+
+
+def test_certificates_of_the_environment_are_trusted(nodejs, origin, server, tmp_path):
+    other = Nodejs(server, tmp_path)
+    other.start(env={"SSL_CERT_FILE": str(tmp_path / "cert.pem")})
+    request = json.dumps({"url": f"{origin}/"})
+    assert other.call(f"{EXAMPLES}/http2,init", request, method="fetch")[0] is True
 
 
 def test_http2_request_is_given_up_with_its_caller(nodejs, client, origin):

@@ -340,28 +340,27 @@ def test_close_is_awaited_after_the_last_answer(nodejs):
     nodejs.write(
         "app.js",
         """
+        const net = require('net');
         const { serve } = require('resty_ffi');
-        class Store {
-          async wait() {
-            await new Promise((resolve) => setTimeout(resolve, 100));
-            console.log('it answered');
-          }
-          async close() {
-            await new Promise((resolve) => setTimeout(resolve, 100));
-            console.log('it closed');
-          }
-        }
-        exports.init = serve(Store);
+        const hold = (name) => new Promise((resolve) => {
+          net.connect('gate').on('close', () => resolve()).end(`${name}\\n`).resume();
+        });
+        exports.init = serve({ call: () => hold('call'), close: () => hold('close') });
         """,
     )
-    nodejs.load("app,init")
-    call = nodejs.nginx.begin(nodejs.path("call", "app,init", method="wait"))
-    wait_for(lambda: call.done() or nodejs.nginx.values(nodejs.path("unload", "app,init")))
+    nginx = nodejs.start(lua={"/drop": "return load():__unload()"})
+    call = nginx.begin(nodejs.path("call", "app,init"))
+    held = nginx.gate.wait()
+    threads = nginx.usage().threads
+    assert nginx.values(nodejs.path("drop", "app,init")) == [True]
+    assert not nginx.gate.has_visitor()
+    held.open()
+    closing = nginx.gate.wait()
+    assert closing.name == "close"
     assert call.result() == [True]
-    nodejs.nginx.log.wait("it closed")
-    answered, closed = nodejs.nginx.log.find("it answered|it closed")
-    assert "it answered" in answered
-    assert "it closed" in closed
+    assert nginx.usage().threads >= threads
+    closing.open()
+    wait_for(lambda: nginx.usage().threads < threads)
 
 
 @pytest.mark.parametrize("body", ["throw new Error('cannot close')", "setInterval(() => {}, 9)"])

@@ -197,6 +197,7 @@ def test_function_that_fails_is_a_failed_load(nodejs, body, error):
         ("folder/,init", f'no module in "folder/,init": {FUNCTION_NEEDED}'),
         ("nothing,init", "Error: Cannot find module 'nothing'"),
         ("/no/folder/app,init", "Error: Cannot find module '/no/folder/app'"),
+        ("http2,init", "Error: 'http2' is Node.js's own module: give a path to yours"),
         ("app,nothing", "app exports no function 'nothing'"),
         ("app,number", "app exports no function 'number'"),
     ],

@@ -16,6 +16,10 @@ const EXTENSIONS = ['', '.cjs', '.mjs'];
 // As require() would from a file in the worker's working folder; one with a
 // folder in front may be below that folder itself.
 function resolve(name) {
+  if (Module.isBuiltin(name)) {
+    throw new Error(`'${name}' is Node.js's own module: give a path to yours`);
+  }
+
   const require = Module.createRequire(path.join(process.cwd(), 'index.js'));
   const names = name.includes('/') && !path.isAbsolute(name) ? [name, `./${name}`] : [name];
   let first;

@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <sys/wait.h>
 #include <unistd.h>
 
 
@@ -70,7 +71,12 @@ std::string Share() {
     sigaction(SIGCHLD, &both, nullptr);
 
     // nginx may have missed one meanwhile.
-    kill(getpid(), SIGCHLD);
+    siginfo_t child;
+    child.si_pid = 0;
+
+    if (waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) == 0 && child.si_pid != 0) {
+        kill(getpid(), SIGCHLD);
+    }
 
     return "";
 }
