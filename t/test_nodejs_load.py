@@ -269,3 +269,16 @@ def test_unpin_is_taken_and_said_to_have_no_effect(nodejs):
         assert nginx.values("/unpinned") == [True, "served"]
     nginx.log.wait("Node.js stays in this worker: unpin has no effect on it")
     assert len(nginx.log.find("unpin has no effect")) == 1
+
+
+def test_is_global_is_taken(nodejs):
+    nodejs.write_app("demo/http2.js", "const handle = () => 'global';")
+    nginx = nodejs.start(
+        lua={
+            "/global": """
+                local rt = assert(ngx.load_ffi("ffi_nodejs", "demo/http2?,init", {is_global = true}))
+                return rt:call()
+            """
+        }
+    )
+    assert nginx.values("/global") == [True, "global"]

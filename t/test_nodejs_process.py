@@ -181,3 +181,66 @@ def test_node_options_count(nodejs):
     )
     nodejs.start(env={"NODE_OPTIONS": "--stack-trace-limit=1"})
     assert nodejs.answer("app,init") == "2"
+
+
+@pytest.mark.parametrize("where", ["runtime", "thread"])
+def test_child_gets_no_connection_of_nginx(nodejs, where):
+    nodejs.write(
+        "spawn.js",
+        """
+        const { execFileSync } = require('child_process');
+        module.exports = () => execFileSync('/bin/ls', ['-l', '/proc/self/fd']).toString();
+        """,
+    )
+    nodejs.write(
+        "thread.js",
+        "require('worker_threads').parentPort.postMessage(require('./spawn')());",
+    )
+    nodejs.write_app(
+        "app.js",
+        """
+        const { Worker } = require('worker_threads');
+        const handle = (request) => String(request) === 'runtime'
+          ? require('./spawn')()
+          : new Promise((resolve) => {
+            new Worker(`${__dirname}/thread.js`).on('message', resolve);
+          });
+        """,
+    )
+    links = [line.partition("-> ")[2] for line in nodejs.answer("app,init", where).splitlines()]
+    # Its standard streams may be sockets, of a pair.
+    assert len([link for link in links if link.startswith("socket:")]) <= 3
+    assert not [link for link in links if "anon_inode" in link or "error.log" in link]
+
+
+def test_wrong_node_options_are_said(nodejs):
+    nodejs.write_app("app.js", "const handle = () => 'x';")
+    nodejs.start(env={"NODE_OPTIONS": "--no-such-option"})
+    loaded, why = nodejs.load("app,init")
+    assert not loaded
+    assert "Node.js does not start: " in why
+    assert "--no-such-option is not allowed in NODE_OPTIONS" in why
+    assert nodejs.load("app,init") == [False, why]
+
+
+def test_private_functions_take_no_harm(nodejs):
+    nodejs.write_app(
+        "app.js",
+        """
+        const binding = process._linkedBinding('resty_ffi');
+        const things = [undefined, null, -1, 2 ** 31, 1.5, 'x', {}, [], new Int32Array(3), () => 1];
+        const calls = Object.entries(binding).filter(([name, f]) => typeof f === 'function'
+          && !['die', 'finished', 'loaded', 'log'].includes(name));
+        function handle() {
+          for (const [, f] of calls) {
+            for (const thing of things) {
+              for (const other of things) {
+                try { f(thing, other, thing, other, thing, other); } catch {}
+              }
+            }
+          }
+          return 'alive';
+        }
+        """,
+    )
+    assert nodejs.answer("app,init") == "alive"

@@ -1,5 +1,6 @@
 #include "binding.h"
 
+#include "children.h"
 #include "contract.h"
 #include "field.h"
 #include "runtime.h"
@@ -39,6 +40,9 @@ struct Polled {
     int32_t has_id;
 };
 
+// Of a batch, and then how much of the pool is used.
+constexpr size_t kPolledInts = Calls::kBatch * sizeof(Polled) / sizeof(int32_t) + 1;
+
 constexpr int32_t kNil = -1;
 constexpr int32_t kApart = -1;
 
@@ -51,8 +55,9 @@ Runtime *Self(Info info) {
 }
 
 
+// -1 for what is none: no slot, no response's number.
 int32_t Number(Info info, int i) {
-    return info[i].As<v8::Int32>()->Value();
+    return info[i]->IsInt32() ? info[i].As<v8::Int32>()->Value() : -1;
 }
 
 
@@ -88,11 +93,19 @@ bool HasId(void *task) {
 void Poll(Info info) {
     Isolate *isolate = info.GetIsolate();
     Calls &calls = Self(info)->calls();
+    size_t used = Number(info, 2);
+
+    if (!info[0]->IsInt32Array() || info[0].As<Int32Array>()->Length() != kPolledInts
+        || !info[1]->IsUint8Array() || used > info[1].As<Uint8Array>()->ByteLength()
+        || !info[3]->IsArray() || !info[4]->IsArray())
+    {
+        return;
+    }
+
     auto ints = info[0].As<Int32Array>();
     auto *polled = reinterpret_cast<Polled *>(Bytes(ints));
     char *pool = Bytes(info[1].As<Uint8Array>());
     size_t size = info[1].As<Uint8Array>()->ByteLength();
-    size_t used = Number(info, 2);
     auto methods = info[3].As<Array>();
     auto apart = info[4].As<Array>();
 
@@ -127,7 +140,7 @@ void Poll(Info info) {
         Put(methods, i, Self(info)->names().Get(isolate, name, name_length));
     }
 
-    reinterpret_cast<int32_t *>(polled)[ints->Length() - 1] = static_cast<int32_t>(used);
+    reinterpret_cast<int32_t *>(polled)[kPolledInts - 1] = static_cast<int32_t>(used);
     info.GetReturnValue().Set(n);
 }
 
@@ -193,6 +206,10 @@ void Log(Info info) {
 
 // watch(wake): an error's name, or undefined.
 void Watch(Info info) {
+    if (!info[0]->IsFunction()) {
+        return;
+    }
+
     int error = Self(info)->Watch(info[0].As<v8::Function>());
 
     if (error != 0) {
@@ -241,6 +258,9 @@ void Where(Info info) {
 
 
 void Init(Local<Object> exports, Local<Value> module, Local<Context> context, void *data) {
+    // Worker threads come by here, too, before code of theirs.
+    children::Guard();
+
     auto *runtime = static_cast<Runtime *>(data);
     Isolate *isolate = context->GetIsolate();
     value::Exports to{isolate, context, exports, v8::External::New(isolate, runtime)};

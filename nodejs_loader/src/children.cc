@@ -1,5 +1,7 @@
 #include "children.h"
 
+#include <linux/close_range.h>
+#include <pthread.h>
 #include <uv.h>
 
 #include <cerrno>
@@ -16,6 +18,19 @@ namespace {
 // Set once, before the handler is.
 struct sigaction nginx_action;
 struct sigaction libuv_action;
+
+
+thread_local bool is_guarded;
+
+
+// In the child, between fork() and what libuv hands over; async-signal-safe.
+// nginx's sockets stay open over exec(): who has them keeps connections open
+// that nginx has closed.
+void CloseAtExec() {
+    if (is_guarded) {
+        (void) close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
+    }
+}
 
 
 void Call(const struct sigaction &action, int number, siginfo_t *info, void *context) {
@@ -42,6 +57,8 @@ void Handle(int number, siginfo_t *info, void *context) {
 
 
 std::string Share() {
+    pthread_atfork(nullptr, nullptr, CloseAtExec);
+
     // A watcher that is never stopped, on a loop that never runs: libuv sets
     // its handler for the first one and resets it after the last.
     static uv_loop_t loop;
@@ -79,6 +96,11 @@ std::string Share() {
     }
 
     return "";
+}
+
+
+void Guard() {
+    is_guarded = true;
 }
 
 }  // namespace children

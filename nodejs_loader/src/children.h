@@ -1,6 +1,6 @@
 /*
  * Child processes: libuv and nginx both want SIGCHLD, of which a process has
- * one handler.
+ * one handler, and children are not to have nginx's connections.
  */
 
 #ifndef CHILDREN_H_INCLUDED
@@ -18,6 +18,12 @@ namespace children {
  * other.  Returns "", or why it failed.
  */
 std::string Share();
+
+/*
+ * Each thread that runs JavaScript: processes that it starts get no descriptor
+ * but those that are meant for them.
+ */
+void Guard();
 
 }  // namespace children
 }  // namespace resty_ffi

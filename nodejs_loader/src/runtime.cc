@@ -1,6 +1,7 @@
 #include "runtime.h"
 
 #include "binding.h"
+#include "children.h"
 #include "contract.h"
 #include "platform.h"
 
@@ -135,6 +136,7 @@ void *Runtime::Main(void *data) {
     auto *runtime = static_cast<Runtime *>(data);
 
     runtime->thread_ = pthread_self();
+    children::Guard();
     runtime->Run();
 
     return nullptr;
@@ -279,6 +281,10 @@ size_t Runtime::OnNearHeapLimit(void *data, size_t limit, size_t initial) {
 
 
 int Runtime::Watch(v8::Local<v8::Function> wake) {
+    if (is_serving_) {
+        return UV_EALREADY;
+    }
+
     fd_ = dup(ngx_http_lua_ffi_event_fd(tq_));
 
     if (fd_ == -1) {
