@@ -276,8 +276,8 @@ def test_is_global_is_taken(nodejs):
     nginx = nodejs.start(
         lua={
             "/global": """
-                local rt = assert(ngx.load_ffi("ffi_nodejs", "demo/http2?,init", {is_global = true}))
-                return rt:call()
+                local opts = {is_global = true}
+                return assert(ngx.load_ffi("ffi_nodejs", "demo/http2?,init", opts)):call()
             """
         }
     )
