@@ -46,7 +46,7 @@ function describe(error) {
 
 // Of a file that does not compile. Node.js keeps it to itself.
 function place(error) {
-  const where = error instanceof SyntaxError ? binding?.where(error) : undefined;
+  const where = error instanceof SyntaxError ? binding?.where?.(error) : undefined;
   const [, file, line] = /^(?:\/|file:).*?([^/]*):(\d+)$/.exec(where) ?? [];
 
   return file ? ` (${file}, line ${line})` : '';
