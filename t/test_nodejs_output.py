@@ -95,3 +95,21 @@ def test_output_at_the_top_level_is_logged(nodejs):
     nodejs.write_app("app.js", "console.log('at the top'); const handle = () => null;")
     nodejs.load("app,init")
     nodejs.nginx.log.wait(rf"\[notice\] .*{NAME}at the top")
+
+
+def test_output_cannot_be_closed(nodejs):
+    log = say(
+        nodejs,
+        """
+        const { Readable } = require('stream');
+        process.stdout.end('the end\\n');
+        process.stdout.destroy();
+        return new Promise((resolve, reject) => {
+          require('stream').pipeline(Readable.from(['piped\\n']), process.stderr, reject);
+          setTimeout(resolve, 50);
+        }).then(() => console.log('still there'));
+        """,
+    )
+    log.wait(f"{NAME}the end")
+    log.wait(f"{NAME}piped")
+    log.wait(f"{NAME}still there")

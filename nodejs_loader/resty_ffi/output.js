@@ -59,15 +59,21 @@ class Output extends Writable {
   }
 
   // Stays open: all code of the runtime writes to it.
-  _destroy(error, done) {
-    this.flush();
-    done(error);
+  end(...chunk) {
+    if (typeof chunk[0] === 'string' || ArrayBuffer.isView(chunk[0])) {
+      this.write(...chunk);
+    }
+    return this;
+  }
+
+  destroy() {
+    return this;
   }
 }
 
 
 function log(at, text, call = hasIds ? calls.getStore() : undefined) {
-  if (binding === undefined) {
+  if (binding?.log === undefined) {
     process.stderr.write(`${text}\n`);
   } else {
     binding.log(at, text, call?._slot);
@@ -119,4 +125,4 @@ function install() {
 }
 
 
-module.exports = { inCall, install, log, report, NOTICE };
+module.exports = { inCall, install, report };

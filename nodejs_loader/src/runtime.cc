@@ -5,6 +5,7 @@
 #include "contract.h"
 #include "platform.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -285,9 +286,13 @@ int Runtime::Watch(v8::Local<v8::Function> wake) {
         return UV_EALREADY;
     }
 
-    fd_ = dup(ngx_http_lua_ffi_event_fd(tq_));
+    int fd = ngx_http_lua_ffi_event_fd(tq_);
 
-    if (fd_ == -1) {
+    if (fd != -1) {
+        fd_ = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    }
+
+    if (fd == -1 || fd_ == -1) {
         return -errno;
     }
 
