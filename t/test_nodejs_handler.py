@@ -363,6 +363,21 @@ def test_close_is_awaited_after_the_last_answer(nodejs):
     wait_for(lambda: nginx.usage().threads < threads)
 
 
+def test_exit_is_told_after_close(nodejs):
+    nodejs.write(
+        "app.js",
+        """
+        const { serve } = require('resty_ffi');
+        process.on('exit', (code) => console.log(`exit ${code}`));
+        exports.init = serve({ call: () => 'x', close: () => console.log('close') });
+        """,
+    )
+    assert nodejs.answer("app,init") == "x"
+    nodejs.unload("app,init")
+    nodejs.nginx.log.wait("exit 0")
+    assert "close" in nodejs.nginx.log.find('init": (close|exit)')[0]
+
+
 @pytest.mark.parametrize("body", ["throw new Error('cannot close')", "setInterval(() => {}, 9)"])
 def test_runtime_ends_whatever_close_does(nodejs, body):
     nodejs.write(

@@ -32,6 +32,10 @@ constexpr size_t kLastHeap = 32 << 20;
 constexpr int kCloseSeconds = 5;
 constexpr int kStopSeconds = 5;
 
+// How long an event loop that nothing needs any more may go on: threads have
+// last words, connections are kept alive for ever.
+constexpr uint64_t kLingerMs = 100;
+
 // The package's first file, required as a module so that it may import().
 constexpr char kMain[] =
     "const { folder } = process._linkedBinding('resty_ffi');"
@@ -199,6 +203,9 @@ void Runtime::RunEnvironment() {
             static_cast<Runtime *>(async->data)->OnEnd();
         });
         end_.data = this;
+        uv_timer_init(setup->event_loop(), &stop_);
+        uv_unref(reinterpret_cast<uv_handle_t *>(&stop_));
+        stop_.data = this;
 
         {
             std::lock_guard<std::mutex> guard(lock_);
@@ -229,13 +236,19 @@ void Runtime::Leave() {
     wake_.Reset();
     names_.Clear();
     uv_close(reinterpret_cast<uv_handle_t *>(&end_), nullptr);
+    uv_close(reinterpret_cast<uv_handle_t *>(&stop_), nullptr);
 }
 
 
 void Runtime::OnEnd() {
-    if (!is_serving_) {
-        node::Stop(env_);
+    if (is_serving_) {
+        return;
     }
+
+    uv_unref(reinterpret_cast<uv_handle_t *>(&end_));
+    uv_timer_start(&stop_, [](uv_timer_t *timer) {
+        node::Stop(static_cast<Runtime *>(timer->data)->env_);
+    }, kLingerMs, 0);
 }
 
 

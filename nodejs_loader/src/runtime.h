@@ -113,6 +113,7 @@ class Runtime {
     int fd_ = -1;                   /* a duplicate of the queue's */
     uv_poll_t poll_;
     uv_async_t end_;                /* keeps the loop running; any thread */
+    uv_timer_t stop_;               /* when it does not end by itself */
 };
 
 }  // namespace resty_ffi
