@@ -19,7 +19,8 @@ PLAIN := build/plain$(if $(filter-out .venv,$(VENV)),-$(notdir $(VENV)))
 BUILD_PACKAGES := gcc libc6-dev 'libluajit2-5.1-dev|libluajit-5.1-dev' nginx-dev pkgconf \
 	python3-dev python3-venv
 RUN_PACKAGES := nginx libnginx-mod-http-lua
-TEST_PACKAGES := $(RUN_PACKAGES) etcd-server libnginx-mod-stream maven openssl
+TEST_PACKAGES := $(RUN_PACKAGES) etcd-server libnginx-mod-stream maven openssl \
+	$(if $(shell command -v node),,nodejs)
 BENCH_PACKAGES := $(TEST_PACKAGES) wrk
 LINT_PACKAGES := lua-check shellcheck
 RUSTFMT_PACKAGE := 'rustfmt-web|rustfmt'
@@ -43,6 +44,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH):/usr/sbin
 
 # $(call install,VENV,BUILD_FOLDER,MESON_OPTIONS): builds and installs.
 define install
+@scripts/unpack_libnode
 $1/bin/pip install --quiet --no-build-isolation --no-deps . \
 	--config-settings=build-dir=$2 \
 	$(patsubst %,--config-settings=setup-args=%,-Dwerror=$(WERROR) $3)
@@ -128,7 +130,7 @@ lint: $(VENV)/lint.stamp ## check style and types
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	luacheck --quiet lua t bench
-	shellcheck .ci/run scripts/apt_install scripts/cargo_install scripts/clippy scripts/go
+	shellcheck .ci/run $(addprefix scripts/,apt_install cargo_install clippy go unpack_libnode)
 	set -e; for module in $(GO_MODULES); do $(GO) -C $$module vet ./...; done
 	test -z "$$($$($(GO) env GOROOT)/bin/gofmt -l sdk examples t | tee /dev/stderr)"
 	@scripts/cargo_install
@@ -136,6 +138,12 @@ lint: $(VENV)/lint.stamp ## check style and types
 	cargo fmt --all --check
 	scripts/clippy --locked --workspace --all-targets --all-features
 	scripts/clippy --locked --all-targets -p resty-ffi
+	@command -v npm >/dev/null || scripts/apt_install npm
+	@mkdir -p build/npm
+	npm install --silent --no-save --prefix build/npm eslint@9 typescript@5 @types/node@18
+	build/npm/node_modules/.bin/eslint --config nodejs_loader/eslint.config.mjs \
+		nodejs_loader examples/nodejs t/apps
+	build/npm/node_modules/.bin/tsc --project nodejs_loader/test
 
 .PHONY: format
 format: $(VENV)/lint.stamp ## format the Python, Go and Rust files

@@ -10,6 +10,7 @@ import pytest
 from harness import go, health, library, process, rust, target
 from harness.config import Config
 from harness.language import LANGUAGES, Language
+from harness.nodejs import Nodejs
 from harness.python import Python
 from harness.server import Server
 
@@ -97,3 +98,9 @@ def server(request: pytest.FixtureRequest, libraries: Path) -> Iterator[Callable
 def python(server: Callable[..., Server], tmp_path: Path) -> Python:
     """Python modules of the test's own, see harness.python."""
     return Python(server, tmp_path)
+
+
+@pytest.fixture
+def nodejs(server: Callable[..., Server], tmp_path: Path) -> Nodejs:
+    """Node.js modules of the test's own, see harness.nodejs."""
+    return Nodejs(server, tmp_path)

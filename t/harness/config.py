@@ -76,7 +76,9 @@ class Config:
         return "\n".join(f"load_module {path};" for name in self.modules for path in paths[name])
 
     def environment(self) -> dict[str, str]:
-        return {"PYTHONPATH": str(TESTS / "apps" / "python"), **self.env}
+        paths = {"PYTHONPATH": "python", "NODE_PATH": "nodejs"}
+        found = {name: str(TESTS / "apps" / folder) for name, folder in paths.items()}
+        return {**found, **self.env}
 
     def _http_lua(self, folder: Path) -> str:
         if "lua" not in self.modules:

@@ -18,6 +18,11 @@ class Language:
     load: str
     """A Lua expression that loads the app named by the Lua variable app, with
     the options opts."""
+    cycles: int = 1000
+    """How often a test loads it to see that nothing is left: as often as takes
+    seconds."""
+    may_grow_kib: int = 4096
+    """Of memory, meanwhile."""
 
     def __str__(self) -> str:
         return self.name
@@ -33,4 +38,11 @@ LANGUAGES = [
     Language("python", 'ngx.load_ffi("ffi_python3", app .. ",init,", opts)'),
     Language("go", 'ngx.load_ffi("go_apps", app, opts)'),
     Language("rust", 'ngx.load_ffi("rust_apps", app, opts)'),
+    # V8's threads free memory when they come to it.
+    Language(
+        "nodejs",
+        'ngx.load_ffi("ffi_nodejs", app .. ",init,", opts)',
+        cycles=200,
+        may_grow_kib=12288,
+    ),
 ]

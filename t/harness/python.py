@@ -36,11 +36,13 @@ _PRELUDE = """
 
 class Python:
     """A folder that is on PYTHONPATH, and an nginx, started when it is needed.
+    Other languages' are made of it.
 
     cfg is what ngx.load_ffi() gets; an app that is called is loaded first.
     """
 
     library = "ffi_python3"
+    variable = "PYTHONPATH"
 
     def __init__(self, make_server: Callable[..., Server], folder: Path) -> None:
         self.folder = folder
@@ -54,7 +56,7 @@ class Python:
     def start(self, **options: Any) -> Server:
         """Needed only for options, those of harness.config.Config; lua is more
         locations."""
-        env = {"PYTHONPATH": str(self.folder), **options.pop("env", {})}
+        env = {self.variable: str(self.folder), **options.pop("env", {})}
         lua = {**_LUA, **options.pop("lua", {})}
         self._nginx = self._make_server(env=env, lua=lua, prelude=_PRELUDE, **options)
         return self._nginx

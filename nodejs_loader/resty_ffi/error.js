@@ -1,0 +1,68 @@
+'use strict';
+
+// Errors that end a call, and what their callers are told.
+
+const path = require('path');
+const { inspect, types } = require('util');
+
+const binding = require('./binding.js');
+
+const OURS = `${__dirname}${path.sep}`;
+
+// The rc of a call whose handler threw something else.
+const FAILED = 1;
+
+
+class CallError extends Error {
+  constructor(rc, message = null, options = undefined) {
+    if (!Number.isInteger(rc) || rc === 0 || rc !== (rc | 0)) {
+      throw new TypeError(`rc must be an integer other than 0, not ${inspect(rc)}`);
+    }
+    if (typeof message !== 'string' && message !== null && !ArrayBuffer.isView(message)) {
+      throw new TypeError(`message must be a string, bytes or null, not ${inspect(message)}`);
+    }
+    super(typeof message === 'string' ? message : '', options);
+    this.rc = rc;
+    this.response = message;
+  }
+}
+
+Object.defineProperty(CallError.prototype, 'name', { value: 'Error' });
+
+
+// "TypeError: message", in one line.
+function describe(error) {
+  try {
+    if (!types.isNativeError(error)) {
+      return `thrown: ${inspect(error, { breakLength: Infinity })}`;
+    }
+    const [line] = String(error).split('\n');
+    return line + place(error);
+  } catch {
+    return 'an error that cannot be described';
+  }
+}
+
+
+// Of a file that does not compile. Node.js keeps it to itself.
+function place(error) {
+  const where = error instanceof SyntaxError ? binding?.where?.(error) : undefined;
+  const [, file, line] = /^(?:\/|file:).*?([^/]*):(\d+)$/.exec(where) ?? [];
+
+  return file ? ` (${file}, line ${line})` : '';
+}
+
+
+// With its stack, but for our own frames.
+function format(error) {
+  try {
+    const lines = inspect(error).split('\n');
+    lines[0] += place(error);
+    return lines.filter((line) => !/^\s+at /.test(line) || !line.includes(OURS)).join('\n');
+  } catch {
+    return 'an error that cannot be described';
+  }
+}
+
+
+module.exports = { CallError, FAILED, describe, format };

@@ -1,0 +1,58 @@
+'use strict';
+
+// The first file of a runtime: loads the module that its configuration names.
+
+const { inspect } = require('util');
+
+const binding = require('./binding.js');
+const { describe } = require('./error.js');
+const modules = require('./modules.js');
+const output = require('./output.js');
+const packages = require('./packages.js');
+const processState = require('./process.js');
+
+const NEEDED = '<module>,<function> is needed';
+
+
+// <module>[?],<function>[,<text>]
+function parse(cfg) {
+  if (cfg === undefined) {
+    throw new TypeError(`no configuration: ${NEEDED}`);
+  }
+
+  const [, module, name, text] = /^([^,]*?)\??(?:,([^,]*)(?:,(.*))?)?$/s.exec(cfg);
+  if (!module || module.endsWith('/')) {
+    throw new TypeError(`no module in "${cfg}": ${NEEDED}`);
+  }
+  if (!name) {
+    throw new TypeError(`no function in "${cfg}": ${NEEDED}`);
+  }
+  return { module, name, text };
+}
+
+
+async function load() {
+  const { module, name, text } = parse(binding.cfg);
+  const entry = (await modules.load(module))[name];
+
+  if (typeof entry !== 'function') {
+    throw new TypeError(`${module} exports no function '${name}'`);
+  }
+
+  const result = await entry(text, binding.tq);
+  if (result !== undefined && result !== null && Number(result) !== 0) {
+    throw new Error(`${module}.${name} returned ${inspect(result)}`);
+  }
+}
+
+
+function fail(error) {
+  output.report(error);
+  binding.loaded(describe(error));
+}
+
+
+output.install();
+processState.install();
+packages.install();
+load().then(() => binding.loaded(), fail);

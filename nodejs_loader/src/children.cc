@@ -1,0 +1,107 @@
+#include "children.h"
+
+#include <linux/close_range.h>
+#include <pthread.h>
+#include <uv.h>
+
+#include <cerrno>
+#include <csignal>
+#include <sys/wait.h>
+#include <unistd.h>
+
+
+namespace resty_ffi {
+namespace children {
+
+namespace {
+
+// Set once, before the handler is.
+struct sigaction nginx_action;
+struct sigaction libuv_action;
+
+
+thread_local bool is_guarded;
+
+
+// In the child, between fork() and what libuv hands over; async-signal-safe.
+// nginx's sockets stay open over exec(): who has them keeps connections open
+// that nginx has closed.
+void CloseAtExec() {
+    if (is_guarded) {
+        (void) close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
+    }
+}
+
+
+void Call(const struct sigaction &action, int number, siginfo_t *info, void *context) {
+    if (action.sa_flags & SA_SIGINFO) {
+        action.sa_sigaction(number, info, context);
+
+    } else if (action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN) {
+        action.sa_handler(number);
+    }
+}
+
+
+// Signal handler; runs on the event loop's thread, as all others block it.
+void Handle(int number, siginfo_t *info, void *context) {
+    int error = errno;
+
+    Call(nginx_action, number, info, context);
+    Call(libuv_action, number, info, context);
+
+    errno = error;
+}
+
+}  // namespace
+
+
+std::string Share() {
+    pthread_atfork(nullptr, nullptr, CloseAtExec);
+
+    // A watcher that is never stopped, on a loop that never runs: libuv sets
+    // its handler for the first one and resets it after the last.
+    static uv_loop_t loop;
+    static uv_signal_t watcher;
+
+    sigaction(SIGCHLD, nullptr, &nginx_action);
+
+    int error = uv_loop_init(&loop);
+
+    if (error == 0) {
+        error = uv_signal_init(&loop, &watcher);
+    }
+
+    if (error == 0) {
+        error = uv_signal_start(&watcher, [](uv_signal_t *, int) {}, SIGCHLD);
+    }
+
+    if (error != 0) {
+        return std::string("no watcher of child processes: ") + uv_strerror(error);
+    }
+
+    sigaction(SIGCHLD, nullptr, &libuv_action);
+
+    struct sigaction both = nginx_action;
+    both.sa_flags |= SA_SIGINFO | SA_RESTART;
+    both.sa_sigaction = Handle;
+    sigaction(SIGCHLD, &both, nullptr);
+
+    // nginx may have missed one meanwhile.
+    siginfo_t child;
+    child.si_pid = 0;
+
+    if (waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) == 0 && child.si_pid != 0) {
+        kill(getpid(), SIGCHLD);
+    }
+
+    return "";
+}
+
+
+void Guard() {
+    is_guarded = true;
+}
+
+}  // namespace children
+}  // namespace resty_ffi

@@ -1,0 +1,22 @@
+/* The one way to the contract, with what C++ makes shorter. */
+
+#ifndef CONTRACT_H_INCLUDED
+#define CONTRACT_H_INCLUDED
+
+
+#include <ngx_http_lua_ffi.h>
+
+#include <string>
+
+
+namespace resty_ffi {
+
+/* Any thread.  tq may be NULL: no name in front. */
+inline void Log(void *tq, int level, const std::string &text) {
+    ngx_http_lua_ffi_log(tq, level, text.data(), text.size());
+}
+
+}  // namespace resty_ffi
+
+
+#endif /* CONTRACT_H_INCLUDED */

@@ -1,0 +1,103 @@
+#include "field.h"
+
+#include "contract.h"
+#include "runtime.h"
+
+#include <node_buffer.h>
+
+
+namespace resty_ffi {
+namespace field {
+
+namespace {
+
+using Info = const v8::FunctionCallbackInfo<v8::Value> &;
+
+// How often a thread that waits looks whether its runtime has died.
+constexpr int kLookMs = 100;
+
+
+void Throw(Info info, const char *what) {
+    v8::Isolate *isolate = info.GetIsolate();
+
+    isolate->ThrowException(v8::Exception::TypeError(value::NewString(isolate, what)));
+}
+
+
+// False, after an exception, when it is none.
+bool GetHandle(Info info, void **handle) {
+    if (!info[0]->IsBigInt()) {
+        Throw(info, "a handle is a BigInt");
+        return false;
+    }
+
+    *handle = reinterpret_cast<void *>(info[0].As<v8::BigInt>()->Uint64Value());
+    return true;
+}
+
+
+// pollTask(tq): blocks; a task, or 0n when the runtime ends.
+void PollTask(Info info) {
+    auto *runtime = static_cast<Runtime *>(info.Data().As<v8::External>()->Value());
+    void *tq;
+    void *task = nullptr;
+    int n = 0;
+
+    if (!GetHandle(info, &tq)) {
+        return;
+    }
+
+    while (n == 0 && !runtime->is_ending()) {
+        n = ngx_http_lua_ffi_task_poll_many(tq, &task, 1, kLookMs);
+    }
+
+    info.GetReturnValue().Set(v8::BigInt::NewFromUnsigned(
+        info.GetIsolate(), n == 1 ? reinterpret_cast<uint64_t>(task) : 0));
+}
+
+
+// getRequest(task): a Buffer, or undefined for a nil request.
+void GetRequest(Info info) {
+    void *task;
+    size_t length;
+
+    if (!GetHandle(info, &task)) {
+        return;
+    }
+
+    const char *request = ngx_http_lua_ffi_get_request(task, &length);
+
+    if (request != nullptr) {
+        info.GetReturnValue().Set(value::NewBuffer(info.GetIsolate(), request, length));
+    }
+}
+
+
+// respondTask(task, rc, response)
+void Respond(Info info) {
+    void *task;
+
+    if (!GetHandle(info, &task)) {
+        return;
+    }
+
+    if (!value::IsResponse(info[2])) {
+        Throw(info, "a response is a string, a Buffer, a Uint8Array, null or undefined");
+        return;
+    }
+
+    int rc = info[1]->Int32Value(info.GetIsolate()->GetCurrentContext()).FromMaybe(0);
+    value::Respond(info.GetIsolate(), task, rc, info[2]);
+}
+
+}  // namespace
+
+
+void Init(value::Exports &to) {
+    to.Add("pollTask", PollTask);
+    to.Add("getRequest", GetRequest);
+    to.Add("respondTask", Respond);
+}
+
+}  // namespace field
+}  // namespace resty_ffi

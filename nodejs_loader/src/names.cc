@@ -1,0 +1,44 @@
+#include "names.h"
+
+#include "value.h"
+
+
+namespace resty_ffi {
+
+namespace {
+
+// A caller may make names up.
+constexpr size_t kMost = 256;
+
+}  // namespace
+
+
+v8::Local<v8::String> Names::Get(v8::Isolate *isolate, const char *name, size_t length) {
+    if (!last_.IsEmpty() && last_name_.compare(0, std::string::npos, name, length) == 0) {
+        return last_.Get(isolate);
+    }
+
+    last_name_.assign(name, length);
+    auto found = kept_.find(last_name_);
+
+    if (found == kept_.end()) {
+        if (kept_.size() >= kMost) {
+            kept_.clear();
+        }
+
+        v8::Local<v8::String> string = value::NewString(isolate, name, length);
+        found = kept_.emplace(last_name_, v8::Global<v8::String>(isolate, string)).first;
+    }
+
+    last_.Reset(isolate, found->second);
+
+    return found->second.Get(isolate);
+}
+
+
+void Names::Clear() {
+    kept_.clear();
+    last_.Reset();
+}
+
+}  // namespace resty_ffi
