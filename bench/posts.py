@@ -24,6 +24,7 @@ _CALLS = {
     "C": 'ngx.load_ffi("echo")',
     "Rust": 'ngx.load_ffi("rust_apps", "echo")',
     "Go": 'ngx.load_ffi("go_apps", "echo")',
+    "Node.js": 'ngx.load_ffi("ffi_nodejs", "echo,init,")',
     "Python": 'ngx.load_ffi("ffi_python3", "sync_echo,init")',
     "async": 'ngx.load_ffi("ffi_python3", "async_echo,init")',
 }
