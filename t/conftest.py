@@ -9,6 +9,7 @@ from typing import Any, Callable, Iterator
 import pytest
 from harness import health, library, process, target
 from harness.config import Config
+from harness.java import Java, build_apps
 from harness.language import LANGUAGES, Language
 from harness.python import Python
 from harness.server import Server
@@ -45,8 +46,19 @@ def pytest_runtest_makereport(item: pytest.Item, call: Any) -> Any:
 @pytest.fixture(scope="session")
 def libraries(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """The folder of the C test libraries."""
+    return library.build_all(_shared(tmp_path_factory, worker_id) / "lib")
+
+
+@pytest.fixture(scope="session")
+def java_apps(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """The folder of the compiled Java apps."""
+    return build_apps(_shared(tmp_path_factory, worker_id) / "java")
+
+
+def _shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder that all processes of this session have."""
     base = tmp_path_factory.getbasetemp()
-    return library.build_all((base if worker_id == "master" else base.parent) / "lib")
+    return base if worker_id == "master" else base.parent
 
 
 @pytest.fixture(params=LANGUAGES, ids=str)
@@ -56,7 +68,9 @@ def lang(request: pytest.FixtureRequest) -> Language:
 
 
 @pytest.fixture
-def server(request: pytest.FixtureRequest, libraries: Path) -> Iterator[Callable[..., Server]]:
+def server(
+    request: pytest.FixtureRequest, libraries: Path, java_apps: Path
+) -> Iterator[Callable[..., Server]]:
     """Makes servers: server(lua="...") starts one, see harness.config.Config.
 
     After the test each is checked up; a sick one fails the test. The folders
@@ -66,6 +80,7 @@ def server(request: pytest.FixtureRequest, libraries: Path) -> Iterator[Callable
 
     def make(start: bool = True, **options: Any) -> Server:
         options.setdefault("library_path", [libraries, *target.find().loader_folders()])
+        options["env"] = {"CLASSPATH": str(java_apps), **options.get("env", {})}
         made = Server(Config(**options))
         servers.append(made)
         if start:
@@ -94,3 +109,9 @@ def server(request: pytest.FixtureRequest, libraries: Path) -> Iterator[Callable
 def python(server: Callable[..., Server], tmp_path: Path) -> Python:
     """Python modules of the test's own, see harness.python."""
     return Python(server, tmp_path)
+
+
+@pytest.fixture
+def java(server: Callable[..., Server], tmp_path: Path) -> Java:
+    """Java classes of the test's own, see harness.java."""
+    return Java(server, tmp_path)
