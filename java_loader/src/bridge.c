@@ -16,8 +16,17 @@
 /* The rc of a call that failed before it reached a handler. */
 #define FAILED     1
 
-/* The method of no name that the handler has. */
-#define UNKNOWN    -1
+/* The index of a method that the handler does not have; as Nginx.java has it. */
+#define UNKNOWN    0xffff
+
+/*
+ * Requests up to this size go to Java with their tasks; a larger one is fetched
+ * when its turn comes, so that a batch of them need not fit into the heap.
+ */
+#define SMALL_MAX  (64 << 10)
+
+/* Added to the index then; as Nginx.java has it. */
+#define LARGE      0x10000
 
 
 /* The sorted names of a handler's methods. */
@@ -103,7 +112,7 @@ methods_create(JNIEnv *env, jclass class, jobjectArray names)
 }
 
 
-static jlong
+static int
 methods_find(const methods_t *methods, void *task)
 {
     int          found, high, low, middle;
@@ -133,33 +142,53 @@ methods_find(const methods_t *methods, void *task)
 
 /* ---- tasks ------------------------------------------------------------- */
 
-/* Puts the request into its place; -1: it does not get into Java. */
-static int
-take_request(JNIEnv *env, void *task, jobjectArray requests, int i)
+/* Of size bytes; NULL for NULL, or with an exception pending. */
+static jbyteArray
+as_bytes(JNIEnv *env, const char *bytes, size_t size)
 {
-    size_t       len;
+    jbyteArray  array;
+
+    array = bytes != NULL ? (*env)->NewByteArray(env, (jsize) size) : NULL;
+
+    if (array != NULL) {
+        (*env)->SetByteArrayRegion(env, array, 0, (jsize) size,
+                                   (const jbyte *) bytes);
+    }
+
+    return array;
+}
+
+
+/*
+ * Puts the request into its place, but for a large one.  Returns the second of
+ * the two numbers that Java gets with a task, or -1: there is no memory.
+ */
+static jlong
+take(JNIEnv *env, void *task, const methods_t *methods, jobjectArray requests,
+    int i)
+{
+    size_t       size;
     jbyteArray   bytes;
     const char  *request;
 
-    request = ngx_http_lua_ffi_get_request(task, &len);
+    request = ngx_http_lua_ffi_get_request(task, &size);
     bytes = NULL;
 
-    if (request != NULL) {
-        bytes = len <= INT_MAX ? (*env)->NewByteArray(env, (jsize) len) : NULL;
+    if (request != NULL && size > SMALL_MAX) {
+        return methods_find(methods, task) | LARGE;
+    }
 
-        if (bytes == NULL) {
-            (*env)->ExceptionClear(env);
-            return -1;
-        }
+    bytes = as_bytes(env, request, size);
 
-        (*env)->SetByteArrayRegion(env, bytes, 0, (jsize) len,
-                                   (const jbyte *) request);
+    if (bytes == NULL && request != NULL) {
+        (*env)->ExceptionClear(env);
+        return -1;
     }
 
     (*env)->SetObjectArrayElement(env, requests, i, bytes);
     (*env)->DeleteLocalRef(env, bytes);
 
-    return 0;
+    return methods_find(methods, task);
 }
 
 
@@ -169,7 +198,7 @@ poll(JNIEnv *env, jclass class, jlong tq, jlong methods, jlongArray tasks,
 {
     int     i, n, taken;
     void   *polled[BATCH_MAX];
-    jlong   found[2 * BATCH_MAX];
+    jlong   found[2 * BATCH_MAX], *next;
 
     n = (*env)->GetArrayLength(env, requests);
 
@@ -177,20 +206,40 @@ poll(JNIEnv *env, jclass class, jlong tq, jlong methods, jlongArray tasks,
                                         n < BATCH_MAX ? n : BATCH_MAX, -1);
 
     for (i = 0, taken = 0; i < n; i++) {
-        if (take_request(env, polled[i], requests, taken) != 0) {
-            fail(polled[i], "OutOfMemoryError: the request does not fit into "
-                 "the Java heap (-Xmx)");
-            continue;
-        }
+        next = &found[2 * taken];
+        next[0] = (jlong) (uintptr_t) polled[i];
+        next[1] = take(env, polled[i], as_handle(methods), requests, taken);
 
-        found[2 * taken] = (jlong) (uintptr_t) polled[i];
-        found[2 * taken + 1] = methods_find(as_handle(methods), polled[i]);
-        taken++;
+        if (next[1] == -1) {
+            fail(polled[i], "OutOfMemoryError: no heap for the request");
+
+        } else {
+            taken++;
+        }
     }
 
     (*env)->SetLongArrayRegion(env, tasks, 0, 2 * taken, found);
 
     return n < 0 ? n : taken;
+}
+
+
+static jbyteArray JNICALL
+request(JNIEnv *env, jclass class, jlong task)
+{
+    size_t       size;
+    const char  *bytes;
+
+    bytes = ngx_http_lua_ffi_get_request(as_handle(task), &size);
+
+    if (size > INT_MAX) {
+        (*env)->ThrowNew(env, (*env)->FindClass(env,
+                                                "java/lang/OutOfMemoryError"),
+                         "no Java array holds such a request");
+        return NULL;
+    }
+
+    return as_bytes(env, bytes, size);
 }
 
 
@@ -217,23 +266,6 @@ respond(JNIEnv *env, jclass class, jlong number, jint rc, jbyteArray response)
 
     (*env)->GetByteArrayRegion(env, response, 0, len, copy);
     (void) ngx_http_lua_ffi_respond_take(task, rc, copy, len);
-}
-
-
-/* Of text without NUL bytes; NULL for NULL, or with an exception pending. */
-static jbyteArray
-as_bytes(JNIEnv *env, const char *text, size_t len)
-{
-    jbyteArray  bytes;
-
-    bytes = text != NULL ? (*env)->NewByteArray(env, (jsize) len) : NULL;
-
-    if (bytes != NULL) {
-        (*env)->SetByteArrayRegion(env, bytes, 0, (jsize) len,
-                                   (const jbyte *) text);
-    }
-
-    return bytes;
 }
 
 
@@ -318,6 +350,7 @@ bridge_register(JNIEnv *env)
         { "createMethods", "([Ljava/lang/String;)J", (void *) methods_create },
         { "freeMethods", "(J)V", (void *) methods_free },
         { "poll", "(JJ[J[[B)I", (void *) poll },
+        { "request", "(J)[B", (void *) request },
         { "respond", "(JI[B)V", (void *) respond },
         { "method", "(J)[B", (void *) method },
         { "requestId", "(J)[B", (void *) request_id },

@@ -18,6 +18,9 @@ static const char  *ours[] = {
     "-XX:-UsePerfData",
     /* fork() lets us give the child its signals back */
     "-Djdk.lang.Process.launchMechanism=FORK",
+    /* whatever the locale says, which nginx clears */
+    "-Dfile.encoding=UTF-8",
+    "-Dsun.jnu.encoding=UTF-8",
     "--enable-native-access=ALL-UNNAMED",
 };
 

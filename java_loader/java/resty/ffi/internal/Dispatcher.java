@@ -54,16 +54,18 @@ public final class Dispatcher {
         return names;
     }
 
-    /** What answers the method of that index, -1 being an unknown one. */
+    /** What answers the method of that index; an index that there is not is an unknown method. */
     Handler at(int index) {
         if (all != null) {
             return all;
         }
-        return index >= 0 ? handlers[index] : Dispatcher::refuse;
+        return index < handlers.length ? handlers[index] : Dispatcher::refuse;
     }
 
+    /** The same by its name. */
     public Handler find(String method) {
-        return at(Math.max(-1, Arrays.binarySearch(names, method, BY_BYTES)));
+        int index = Arrays.binarySearch(names, method, BY_BYTES);
+        return at(index < 0 ? Nginx.UNKNOWN : index);
     }
 
     private static final Comparator<String> BY_BYTES =

@@ -9,6 +9,12 @@ final class Nginx {
     static final int INFO = 7;
     static final int DEBUG = 8;
 
+    /** The index of a method that the handler does not have. */
+    static final int UNKNOWN = 0xffff;
+
+    /** Added to the index when the request is large, and so left to be fetched by request(). */
+    static final int LARGE = 0x10000;
+
     private Nginx() {}
 
     /** The address of a copy of the names, which are sorted by their UTF-8; to be freed. */
@@ -18,12 +24,15 @@ final class Nginx {
 
     /**
      * Blocks until calls come; takes at most as many as there is room for in requests. Call i has
-     * its task in tasks[2 * i] and the index of its method (-1: none of these) in tasks[2 * i + 1].
+     * its task in tasks[2 * i] and the index of its method, or UNKNOWN, in tasks[2 * i + 1], with
+     * LARGE added for a large request.
      *
      * @param methods what createMethods() returned, or 0
      * @return how many it took, or -1 at the end of the queue
      */
     static native int poll(long tq, long methods, long[] tasks, byte[][] requests);
+
+    static native byte[] request(long task);
 
     /** Answers a task; rc 0 is success. */
     static native void respond(long task, int rc, byte[] response);

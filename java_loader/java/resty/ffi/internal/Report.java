@@ -13,6 +13,7 @@ public final class Report {
         "\tat java.base/jdk.internal.reflect.",
         "\tat java.base/java.lang.invoke.",
         "\tat java.base/java.lang.reflect.",
+        "\tat java.base/java.lang.Thread.run",
     };
 
     private Report() {}

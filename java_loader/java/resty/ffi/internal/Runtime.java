@@ -107,7 +107,8 @@ final class Runtime implements Host {
         try {
             return Class.forName(entry.className, true, loader);
         } catch (ClassNotFoundException error) {
-            if (!entry.className.equals(error.getMessage())) {
+            if (!entry.className.equals(String.valueOf(error.getMessage()).replace('/', '.'))) {
+                // One that it needs.
                 throw error;
             }
             throw new LoadException(

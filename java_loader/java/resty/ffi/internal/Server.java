@@ -8,8 +8,8 @@ import resty.ffi.Threads;
 
 /** Answers the calls of a runtime, on its thread and others. */
 final class Server {
-    /** A thread of several takes one call at a time: no other waits behind it. */
-    private static final int ALONE = 64;
+    /** What a thread takes at once if there are no others that could serve it meanwhile. */
+    private static final int BATCH = 64;
 
     /** The answer to a call that there is no memory, or no thread, for. */
     private static final byte[] OUT_OF_MEMORY =
@@ -57,20 +57,31 @@ final class Server {
     }
 
     private void runThreads(long methods) {
+        List<Thread> others = startOthers(methods);
+        poll(methods, threads.count() == 1 ? BATCH : 1, this::answer);
+        others.forEach(other -> Waiting.forEver(other::join));
+    }
+
+    private List<Thread> startOthers(long methods) {
         List<Thread> others = new ArrayList<>();
         for (int i = 1; i < threads.count(); i++) {
             Thread other = new Thread(() -> poll(methods, 1, this::answer), name + "-" + i);
             other.setDaemon(true);
-            other.start();
+            try {
+                other.start();
+            } catch (OutOfMemoryError error) {
+                // No more threads: these have to do.
+                Report.log(error);
+                break;
+            }
             others.add(other);
         }
-        poll(methods, threads.count() == 1 ? ALONE : 1, this::answer);
-        others.forEach(other -> Waiting.forEver(other::join));
+        return others;
     }
 
     private void runPerCall(long methods) {
         try (CallThreads calls = new CallThreads(name)) {
-            poll(methods, ALONE, (task, call) -> calls.start(() -> answer(task, call)));
+            poll(methods, BATCH, (task, call) -> calls.start(() -> answer(task, call)));
         }
     }
 
@@ -81,20 +92,22 @@ final class Server {
     private void poll(long methods, int batch, Taker taker) {
         long[] tasks = new long[2 * batch];
         byte[][] requests = new byte[batch][];
-        for (int n = 0; n >= 0; n = next(methods, tasks, requests)) {
+        int n = 0;
+        while (n >= 0) {
             for (int i = 0; i < n; i++) {
                 take(tasks[2 * i], (int) tasks[2 * i + 1], requests[i], taker);
                 requests[i] = null;
             }
+            n = Nginx.poll(tq, methods, tasks, requests);
         }
     }
 
     private void take(long handle, int method, byte[] request, Taker taker) {
         Task task = null;
         try {
-            String known = method < 0 ? null : dispatcher.names()[method];
-            task = new Task(handle, request, known);
-            taker.take(task, dispatcher.at(method));
+            boolean large = (method & Nginx.LARGE) != 0;
+            task = new Task(handle, large ? Nginx.request(handle) : request);
+            taker.take(task, dispatcher.at(method & ~Nginx.LARGE));
         } catch (Throwable thrown) {
             if (task == null || !task.isAnswered()) {
                 Nginx.respond(handle, Dispatcher.FAILED, OUT_OF_MEMORY);
@@ -102,11 +115,12 @@ final class Server {
         }
     }
 
-    private int next(long methods, long[] tasks, byte[][] requests) {
-        return Nginx.poll(tq, methods, tasks, requests);
-    }
-
     private void answer(Task task, Handler call) {
+        if (task.isAbandoned()) {
+            // While it waited behind others of its batch.
+            task.respond(Dispatcher.FAILED, null);
+            return;
+        }
         task.enter();
         try {
             task.respond(0, call.handle(task));
@@ -115,6 +129,8 @@ final class Server {
         } finally {
             Output.endLines();
             Task.leave();
+            // Of this call, not of the next.
+            Thread.interrupted();
         }
     }
 

@@ -13,11 +13,9 @@ final class Task implements Request {
     private String method;
     private volatile boolean answered;
 
-    /** method may be null: it is asked for when it is needed. */
-    Task(long handle, byte[] body, String method) {
+    Task(long handle, byte[] body) {
         this.handle = handle;
         this.body = body;
-        this.method = method;
     }
 
     /** The call that this thread serves, or null. */
