@@ -155,7 +155,7 @@ def test_configuration_that_is_no_text_is_a_failed_load(java):
         ("throw new Exception();", "Exception"),
         ("throw new OutOfMemoryError(\"none\");", "OutOfMemoryError: none"),
         ("return init(cfg, tq);", "StackOverflowError"),
-        ("System.exit(3); return 0;", "SecurityException: System.exit() would end nginx's worker"),
+        ("System.exit(3); return 0;", "SecurityException: System.exit() and Runtime.halt() would"),
         ("return RestyFfi.serve(tq, null);", "IllegalArgumentException: handler must be"),
         ("return RestyFfi.serve(tq, \"\".getClass());", "IllegalArgumentException: handler must"),
         ("return RestyFfi.serve(tq + 1, H);", "is not the task queue of a runtime"),

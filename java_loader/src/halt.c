@@ -4,31 +4,32 @@
 
 
 static void
-refuse(JNIEnv *env, const char *message)
+refuse(JNIEnv *env)
 {
     jclass  class;
 
     class = (*env)->FindClass(env, "java/lang/SecurityException");
 
     if (class != NULL) {
-        (*env)->ThrowNew(env, class, message);
+        (*env)->ThrowNew(env, class, "System.exit() and Runtime.halt() would "
+                         "end nginx's worker");
     }
 }
 
 
-/* What System.exit() calls first, before any shutdown hook. */
+/* What both of them call first, before any shutdown hook. */
 static void JNICALL
 before_halt(JNIEnv *env, jclass class)
 {
-    refuse(env, "System.exit() would end nginx's worker");
+    refuse(env);
 }
 
 
-/* What Runtime.halt() calls. */
+/* What they end with. */
 static void JNICALL
 halt(JNIEnv *env, jclass class, jint status)
 {
-    refuse(env, "Runtime.halt() would end nginx's worker");
+    refuse(env);
 }
 
 

@@ -1,25 +1,23 @@
 package resty.ffi.internal;
 
 import java.io.IOException;
-import java.io.InputStream;
-import java.net.JarURLConnection;
 import java.net.URL;
 import java.net.URLClassLoader;
-import java.net.URLConnection;
-import java.security.CodeSource;
-import java.security.cert.Certificate;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.Enumeration;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.jar.Attributes;
-import java.util.jar.Manifest;
 
 /**
  * The classes of one runtime: all that are neither the JDK's nor resty.ffi's.
  *
- * <p>The bytes of classes that a runtime of this VM has read before are read again only if that is
- * asked for; everything else is read from disk.
+ * <p>Classes that a runtime of this VM has read before are read again only if that is asked for;
+ * everything else is read from disk.
  */
 final class AppLoader extends URLClassLoader {
+    /** By class path, and then by name. */
     private static final Map<String, Map<String, Code>> CACHES = new ConcurrentHashMap<>();
 
     static {
@@ -31,12 +29,16 @@ final class AppLoader extends URLClassLoader {
 
     private final boolean fresh;
     private final Map<String, Code> cache;
+    private final List<Source> sources;
 
-    AppLoader(ClassPath path, boolean fresh, long tq) {
-        super(path.urls(), AppLoader.class.getClassLoader());
+    AppLoader(ClassPath path, boolean fresh, long tq) throws LoadException {
+        super(new URL[0], AppLoader.class.getClassLoader());
         this.fresh = fresh;
         this.tq = tq;
         this.cache = CACHES.computeIfAbsent(path.toString(), key -> new ConcurrentHashMap<>());
+        this.sources = path.open();
+        // Not opened by them: for code that asks for the class path.
+        sources.forEach(source -> addURL(source.location()));
     }
 
     /** The loader that a class loader is, or has among its parents; null without one. */
@@ -49,33 +51,62 @@ final class AppLoader extends URLClassLoader {
 
     @Override
     protected Class<?> findClass(String name) throws ClassNotFoundException {
-        try {
-            Code code = fresh ? null : cache.get(name);
-            if (code == null) {
-                code = read(name);
-                cache.put(name, code);
-            }
-            return define(name, code);
-        } catch (IOException error) {
-            throw new ClassNotFoundException(name, error);
+        Code code = fresh ? null : cache.get(name);
+        if (code == null) {
+            code = read(name);
+            cache.put(name, code);
         }
-    }
-
-    private Code read(String name) throws ClassNotFoundException, IOException {
-        String file = name.replace('.', '/') + ".class";
-        URL url = findResource(file);
-        if (url == null) {
-            throw new ClassNotFoundException(name);
-        }
-        return Code.read(url, file);
-    }
-
-    private Class<?> define(String name, Code code) {
         int dot = name.lastIndexOf('.');
         if (dot > 0) {
             definePackage(name.substring(0, dot), code);
         }
         return defineClass(name, code.bytes, 0, code.bytes.length, code.source);
+    }
+
+    @Override
+    public URL findResource(String name) {
+        for (Source source : sources) {
+            URL url = source.find(name);
+            if (url != null) {
+                return url;
+            }
+        }
+        return null;
+    }
+
+    @Override
+    public Enumeration<URL> findResources(String name) {
+        List<URL> urls = new ArrayList<>();
+        for (Source source : sources) {
+            URL url = source.find(name);
+            if (url != null) {
+                urls.add(url);
+            }
+        }
+        return Collections.enumeration(urls);
+    }
+
+    @Override
+    public void close() throws IOException {
+        super.close();
+        for (Source source : sources) {
+            source.close();
+        }
+    }
+
+    private Code read(String name) throws ClassNotFoundException {
+        String file = name.replace('.', '/') + ".class";
+        try {
+            for (Source source : sources) {
+                Code code = source.read(file);
+                if (code != null) {
+                    return code;
+                }
+            }
+        } catch (IOException error) {
+            throw new ClassNotFoundException(name, error);
+        }
+        throw new ClassNotFoundException(name);
     }
 
     private void definePackage(String name, Code code) {
@@ -86,48 +117,6 @@ final class AppLoader extends URLClassLoader {
             definePackage(name, code.manifest, code.source.getLocation());
         } catch (IllegalArgumentException error) {
             // Another thread was faster.
-        }
-    }
-
-    /** A class as it was read. */
-    private static final class Code {
-        /** One without entries is as good as none. */
-        private static final Manifest NO_MANIFEST = new Manifest();
-
-        final byte[] bytes;
-        final CodeSource source;
-        final Manifest manifest;
-
-        private Code(byte[] bytes, CodeSource source, Manifest manifest) {
-            this.bytes = bytes;
-            this.source = source;
-            this.manifest = withoutEntries(manifest);
-        }
-
-        static Code read(URL url, String file) throws IOException {
-            URLConnection connection = url.openConnection();
-            try (InputStream stream = connection.getInputStream()) {
-                byte[] bytes = stream.readAllBytes();
-                if (connection instanceof JarURLConnection) {
-                    JarURLConnection jar = (JarURLConnection) connection;
-                    CodeSource source = new CodeSource(jar.getJarFileURL(), jar.getCertificates());
-                    return new Code(bytes, source, jar.getManifest());
-                }
-                String text = url.toString();
-                URL folder = new URL(text.substring(0, text.length() - file.length()));
-                return new Code(bytes, new CodeSource(folder, (Certificate[]) null), null);
-            }
-        }
-
-        /** Those of a signed jar have an entry for each class; packages need the heading. */
-        private static Manifest withoutEntries(Manifest manifest) {
-            if (manifest == null) {
-                return NO_MANIFEST;
-            }
-            Manifest heading = new Manifest();
-            Attributes attributes = heading.getMainAttributes();
-            attributes.putAll(manifest.getMainAttributes());
-            return heading;
         }
     }
 }

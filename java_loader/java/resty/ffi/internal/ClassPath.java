@@ -1,25 +1,25 @@
 package resty.ffi.internal;
 
 import java.io.IOException;
-import java.net.MalformedURLException;
-import java.net.URL;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Set;
 
 /** Where the classes of a runtime are looked for: folders and jars, as in CLASSPATH. */
 final class ClassPath {
     private static final String ALL_JARS = "*";
 
-    private final List<Path> entries = new ArrayList<>();
+    private final Set<Path> entries = new LinkedHashSet<>();
 
     /** That of the entry, which must be there, and then that of the environment. */
     static ClassPath of(String first, String environment) throws LoadException {
         ClassPath path = new ClassPath();
         if (first != null) {
-            path.add(first.length() > 1 ? first.substring(0, first.length() - 1) : first);
+            path.add(first);
             for (Path entry : path.entries) {
                 if (!Files.isReadable(entry)) {
                     throw new LoadException("no folder or jar " + entry + ", or it cannot be read");
@@ -32,8 +32,19 @@ final class ClassPath {
         return path;
     }
 
-    URL[] urls() {
-        return entries.stream().map(ClassPath::url).toArray(URL[]::new);
+    /** Opens all that are there, those that the manifests of jars name, too. */
+    List<Source> open() throws LoadException {
+        List<Source> sources = new ArrayList<>();
+        Set<Path> seen = new LinkedHashSet<>();
+        try {
+            for (Path entry : entries) {
+                open(entry, sources, seen);
+            }
+        } catch (IOException error) {
+            sources.forEach(ClassPath::close);
+            throw new LoadException(error.getMessage());
+        }
+        return sources;
     }
 
     @Override
@@ -43,6 +54,27 @@ final class ClassPath {
             text.append(text.length() == 0 ? "" : ":").append(entry);
         }
         return text.toString();
+    }
+
+    private static void open(Path path, List<Source> sources, Set<Path> seen) throws IOException {
+        Source source = seen.add(path) ? Source.open(path) : null;
+        if (source == null) {
+            return;
+        }
+        sources.add(source);
+        if (source instanceof JarSource) {
+            for (Path named : ((JarSource) source).classPath()) {
+                open(named, sources, seen);
+            }
+        }
+    }
+
+    private static void close(Source source) {
+        try {
+            source.close();
+        } catch (IOException error) {
+            Report.log(error);
+        }
     }
 
     private void add(String text) throws LoadException {
@@ -64,13 +96,5 @@ final class ClassPath {
         }
         jars.sort(null);
         entries.addAll(jars);
-    }
-
-    private static URL url(Path path) {
-        try {
-            return path.toUri().toURL();
-        } catch (MalformedURLException error) {
-            throw new IllegalArgumentException(error);
-        }
     }
 }

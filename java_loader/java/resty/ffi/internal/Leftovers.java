@@ -13,8 +13,8 @@ final class Leftovers {
 
     private Leftovers() {}
 
-    /** Ends what can be ended; says what stays, and with it the runtime's classes. */
-    static void end(AppLoader loader, Thread main) {
+    /** Ends what can be ended; says what stays, and with it the classes. Whether nothing does. */
+    static boolean end(AppLoader loader, Thread main) {
         join(main, System.nanoTime() + WAIT_MS * 1_000_000);
         interrupt(loader);
         ShutdownHooks.runOf(loader);
@@ -26,6 +26,7 @@ final class Leftovers {
             Nginx.log(loader.tq, Nginx.WARN, Report.bytes(
                     "its classes stay until these threads end: " + text));
         }
+        return left.isEmpty();
     }
 
     private static void interrupt(AppLoader loader) {

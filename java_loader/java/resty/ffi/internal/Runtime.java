@@ -48,9 +48,11 @@ final class Runtime implements Host {
     }
 
     void unload() {
-        Leftovers.end(loader, thread);
         try {
-            loader.close();
+            // Threads that stay may need classes that are not loaded yet.
+            if (Leftovers.end(loader, thread)) {
+                loader.close();
+            }
         } catch (IOException error) {
             Report.log(error);
         }

@@ -12,7 +12,7 @@ final class Runtimes {
         Output.install();
         LogHandler.install();
         Thread.setDefaultUncaughtExceptionHandler((thread, thrown) -> Report.log(thrown));
-        // A cached jar would be read after another one has taken its place.
+        // For class loaders that applications make.
         URLConnection.setDefaultUseCaches("jar", false);
     }
 
