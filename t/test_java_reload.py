@@ -84,8 +84,11 @@ def test_cached_class_has_state_of_its_own_in_each_runtime(java):
 def test_reload_leaves_other_runtimes_alone(java):
     write_version(java, 1)
     java.answer("demo.App?,init,first")
+    # the resource is read when it is asked for
+    text = java.classes / "demo" / "text"
     write_version(java, 2)
     java.answer("demo.App?,init,second")
+    text.write_text("1")
     assert java.answer("demo.App?,init,first") == "[1]"
 
 
@@ -221,13 +224,14 @@ def test_classes_of_unloaded_runtimes_are_collected(java, cfg):
             java.answer(cfg, "x")
             java.unload(cfg)
 
-    cycle(20)
+    cycle(100)
     space, classes, threads = probe(java)
     cycle(200)
     after = probe(java)
-    # each has six classes, and two of lambdas
-    assert after[1] < classes + 50
-    assert after[0] < space + (512 << 10)
+    # of each, three classes and three lambdas
+    assert after[1] <= classes + 20
+    # the JIT's data grow a little for some hundred cycles; a leak is 6 MiB
+    assert after[0] < space + (1 << 20)
     assert after[2] <= threads + 2
 
 
@@ -260,14 +264,12 @@ def test_threads_that_outlive_their_runtime_still_load_classes(java):
         import java.net.*; import java.nio.*; import java.nio.channels.*;
         class App {
             static void hold() {
-                while (true) {
-                    try (var gate = SocketChannel.open(UnixDomainSocketAddress.of("gate"))) {
-                        gate.write(ByteBuffer.wrap("held\\n".getBytes()));
-                        Channels.newInputStream(gate).readAllBytes();
-                        System.out.println("loaded " + Late.NAME);
-                        return;
-                    } catch (java.io.IOException interrupted) { Thread.interrupted(); }
-                }
+                try (var gate = SocketChannel.open(UnixDomainSocketAddress.of("gate"))) {
+                    gate.write(ByteBuffer.wrap("held\\n".getBytes()));
+                    gate.configureBlocking(false);
+                    while (gate.read(ByteBuffer.allocate(100)) >= 0) Thread.onSpinWait();
+                    System.out.println("loaded " + Late.NAME);
+                } catch (java.io.IOException error) { error.printStackTrace(); }
             }
             static int init(String cfg, long tq) {
                 new Thread(App::hold, "lingers").start();
@@ -277,9 +279,8 @@ def test_threads_that_outlive_their_runtime_still_load_classes(java):
         """,
     )
     java.load("App,init")
-    first = java.nginx.gate.wait()
+    held = java.nginx.gate.wait()
     java.unload("App,init")
     java.nginx.log.wait('"lingers" at ')
-    java.nginx.gate.wait().open()
+    held.open()
     java.nginx.log.wait("loaded late")
-    assert first.name == "held"

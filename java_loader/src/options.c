@@ -20,7 +20,6 @@ static const char  *ours[] = {
     "-Djdk.lang.Process.launchMechanism=FORK",
     /* whatever the locale says, which nginx clears */
     "-Dfile.encoding=UTF-8",
-    "-Dsun.jnu.encoding=UTF-8",
     "--enable-native-access=ALL-UNNAMED",
 };
 
@@ -111,7 +110,7 @@ add_users(JavaVMInitArgs *args, char *users)
 
 
 JavaVMInitArgs *
-options_create(const char *jar, void *vfprintf_hook, void *exit_hook)
+options_create(const char *jar, void *vfprintf_hook, void *end_hook)
 {
     char            *users;
     size_t           max;
@@ -128,18 +127,20 @@ options_create(const char *jar, void *vfprintf_hook, void *exit_hook)
         return NULL;
     }
 
-    /* a word has two characters at least, its space included; ours and four */
-    max = sizeof(ours) / sizeof(ours[0]) + 4 + strlen(users) / 2 + 1;
+    /* a word has two characters at least, its space included; ours and five */
+    max = sizeof(ours) / sizeof(ours[0]) + 5 + strlen(users) / 2 + 1;
 
     args->version = JNI_VERSION_10;
     args->ignoreUnrecognized = JNI_FALSE;
     args->options = calloc(max, sizeof(JavaVMOption));
 
+    /* the hooks first: they are of use once they were read */
     if (args->options == NULL
-        || add_ours(args, jar, users) != 0
-        || add_users(args, users) != 0
         || add(args, "vfprintf", vfprintf_hook) != 0
-        || add(args, "exit", exit_hook) != 0)
+        || add(args, "abort", end_hook) != 0
+        || add(args, "exit", end_hook) != 0
+        || add_ours(args, jar, users) != 0
+        || add_users(args, users) != 0)
     {
         options_free(args);
         args = NULL;

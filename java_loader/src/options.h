@@ -8,11 +8,11 @@
 
 
 /*
- * Those of ours, those of JAVA_OPTS after them, and then "vfprintf" and "exit"
- * with these hooks.  NULL without memory; freed with options_free().
+ * "vfprintf" with its hook, "abort" and "exit" with the other, those of ours,
+ * and those of JAVA_OPTS.  NULL without memory; freed with options_free().
  */
 JavaVMInitArgs *options_create(const char *jar, void *vfprintf_hook,
-    void *exit_hook);
+    void *end_hook);
 
 void options_free(JavaVMInitArgs *args);
 

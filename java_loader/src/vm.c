@@ -11,6 +11,7 @@
 #include <ngx_http_lua_ffi.h>
 
 #include <limits.h>
+#include <locale.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -33,6 +34,10 @@
  * default, SIGUSR2, is nginx's.
  */
 #define SUSPEND     "_JAVA_SR_SIGNUM=52"
+
+
+/* Without it names of files would be ASCII. */
+#define LOCALE      "LC_ALL=C.UTF-8"
 
 
 typedef enum {
@@ -116,7 +121,7 @@ fail_with_said(void)
  * fail instead; the thread must not return.
  */
 static void JNICALL
-keep_from_exit(jint status)
+keep_from_ending(void)
 {
     if (!starts) {
         return;
@@ -128,6 +133,14 @@ keep_from_exit(jint status)
     for ( ;; ) {
         pause();
     }
+}
+
+
+static int
+has_locale(void)
+{
+    return getenv("LC_ALL") != NULL || getenv("LC_CTYPE") != NULL
+           || getenv("LANG") != NULL;
 }
 
 
@@ -146,13 +159,17 @@ create_vm(const libjvm_t *libjvm, JNIEnv **env, JavaVMInitArgs *args)
 
     for (n = 0; before[n] != NULL; n++) { /* void */ }
 
-    after = calloc(n + 2, sizeof(char *));
+    after = calloc(n + 3, sizeof(char *));
     if (after == NULL) {
         return JNI_ENOMEM;
     }
 
     memcpy(after, before, n * sizeof(char *));
     after[n] = (char *) SUSPEND;
+
+    if (!has_locale()) {
+        after[n + 1] = (char *) LOCALE;
+    }
 
     environ = after;
     rc = libjvm->create(&running, (void **) env, args);
@@ -164,14 +181,19 @@ create_vm(const libjvm_t *libjvm, JNIEnv **env, JavaVMInitArgs *args)
 }
 
 
-/* SIGPIPE and SIGXFSZ are ignored by nginx, or end it: the VM changes that. */
+/*
+ * The VM would change what becomes of SIGPIPE, which nginx ignores, and of
+ * SIGXFSZ, and the process's locale.
+ */
 static jint
 create_vm_for_nginx(const libjvm_t *libjvm, JNIEnv **env,
     JavaVMInitArgs *args)
 {
     jint              rc;
+    char             *locale;
     struct sigaction  pipe, size;
 
+    locale = strdup(setlocale(LC_ALL, NULL));
     (void) sigaction(SIGPIPE, NULL, &pipe);
     (void) sigaction(SIGXFSZ, NULL, &size);
 
@@ -179,6 +201,11 @@ create_vm_for_nginx(const libjvm_t *libjvm, JNIEnv **env,
 
     (void) sigaction(SIGPIPE, &pipe, NULL);
     (void) sigaction(SIGXFSZ, &size, NULL);
+
+    if (locale != NULL) {
+        (void) setlocale(LC_ALL, locale);
+        free(locale);
+    }
 
     return rc;
 }
@@ -206,7 +233,7 @@ start(void)
     }
 
     args = options_create(jar, (void *) write_message,
-                          (void *) keep_from_exit);
+                          (void *) keep_from_ending);
     if (args == NULL) {
         snprintf(why, sizeof(why), "no memory for Java");
         return VM_NONE;
