@@ -137,7 +137,7 @@ def test_handler_sees_that_its_caller_has_gone(java):
         ("return new byte[Integer.MAX_VALUE];", [1, "OutOfMemoryError: Requested array size"]),
         ("return new byte[1 << 30];", [1, "OutOfMemoryError: Java heap space"]),
         ("return bytes(null);", [1, "NullPointerException"]),
-        ("Thread.currentThread().stop(); return null;", [1, "ThreadDeath"]),
+        ("throw new ThreadDeath();", [1, "ThreadDeath"]),
     ],
 )
 def test_what_is_thrown_ends_its_call_only(java, body, answer):
@@ -161,9 +161,9 @@ def test_stack_trace_is_logged_with_the_request_id(java):
     )
     java.start(http="lua_ffi_request_id abc;")
     java.call("App,init")
-    java.nginx.log.wait(f"{NAME}, request "abc": java.lang.IllegalStateException: no")
-    java.nginx.log.wait(rf"{NAME}, request "abc": \s+at App.handle\(App.java")
-    java.nginx.log.wait(f"{NAME}, request "abc": Caused by: java.lang.NullPointerException")
+    java.nginx.log.wait(f"{NAME}, request .abc.: java.lang.IllegalStateException: no")
+    java.nginx.log.wait(rf"{NAME}, request .abc.: \s+at App.handle\(App.java")
+    java.nginx.log.wait(f"{NAME}, request .abc.: Caused by: java.lang.NullPointerException")
     assert not java.nginx.log.find("at resty.ffi.internal|reflect|java.lang.invoke")
 
 

@@ -21,11 +21,14 @@ def signals(mask):
 # ---- the worker's own
 
 
-def test_worker_keeps_its_signals(java):
-    java.write_app("App", "return request.body();")
+@pytest.mark.parametrize(
+    "body", ["return request.body();", 'new ProcessBuilder("true").start().waitFor(); return null;']
+)
+def test_worker_keeps_its_signals(java, body):
+    java.write_app("App", body)
     worker = java.nginx.worker
     caught, ignored, blocked = status(worker, "SigCgt", "SigIgn", "SigBlk")
-    java.answer("App,init")
+    java.call("App,init")
     after = status(worker, "SigCgt", "SigIgn", "SigBlk")
     assert after[1:] == [ignored, blocked]
     # what the VM's own code raises; 52 and 62 are for its threads, 33 is glibc's

@@ -182,8 +182,20 @@ create_vm(const libjvm_t *libjvm, JNIEnv **env, JavaVMInitArgs *args)
 
 
 /*
- * The VM would change what becomes of SIGPIPE, which nginx ignores, and of
- * SIGXFSZ, and the process's locale.
+ * What the class that starts processes does when it is initialised: it takes
+ * SIGCHLD from nginx.  Better now than later.
+ */
+static void
+initialise_processes(JNIEnv *env)
+{
+    (void) (*env)->FindClass(env, "java/lang/ProcessImpl");
+    (*env)->ExceptionClear(env);
+}
+
+
+/*
+ * The VM would change what becomes of SIGPIPE, which nginx ignores, of SIGCHLD
+ * and SIGXFSZ, and the process's locale.
  */
 static jint
 create_vm_for_nginx(const libjvm_t *libjvm, JNIEnv **env,
@@ -191,16 +203,25 @@ create_vm_for_nginx(const libjvm_t *libjvm, JNIEnv **env,
 {
     jint              rc;
     char             *locale;
-    struct sigaction  pipe, size;
+    struct sigaction  child, pipe, size;
 
     locale = strdup(setlocale(LC_ALL, NULL));
+    (void) sigaction(SIGCHLD, NULL, &child);
     (void) sigaction(SIGPIPE, NULL, &pipe);
     (void) sigaction(SIGXFSZ, NULL, &size);
 
     rc = create_vm(libjvm, env, args);
 
+    if (rc == JNI_OK) {
+        initialise_processes(*env);
+    }
+
+    (void) sigaction(SIGCHLD, &child, NULL);
     (void) sigaction(SIGPIPE, &pipe, NULL);
     (void) sigaction(SIGXFSZ, &size, NULL);
+
+    /* for children that ended meanwhile */
+    (void) kill(getpid(), SIGCHLD);
 
     if (locale != NULL) {
         (void) setlocale(LC_ALL, locale);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,7 +77,10 @@ class Config:
         return "\n".join(f"load_module {path};" for name in self.modules for path in paths[name])
 
     def environment(self) -> dict[str, str]:
-        return {"PYTHONPATH": str(TESTS / "apps" / "python"), **self.env}
+        apps = {"PYTHONPATH": str(TESTS / "apps" / "python")}
+        # The JDK that the tests are run for.
+        java = {name: os.environ[name] for name in ("JAVA_HOME",) if name in os.environ}
+        return {**apps, **java, **self.env}
 
     def _http_lua(self, folder: Path) -> str:
         if "lua" not in self.modules:

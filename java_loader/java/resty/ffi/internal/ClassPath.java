@@ -19,7 +19,7 @@ final class ClassPath {
     static ClassPath of(String first, String environment) throws LoadException {
         ClassPath path = new ClassPath();
         if (first != null) {
-            path.add(first);
+            path.add(first.length() > 1 ? first.substring(0, first.length() - 1) : first);
             for (Path entry : path.entries) {
                 if (!Files.isReadable(entry)) {
                     throw new LoadException("no folder or jar " + entry + ", or it cannot be read");
