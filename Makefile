@@ -13,7 +13,7 @@ ASAN_VENV := build/asan-venv
 PLAIN := build/plain$(if $(filter-out .venv,$(VENV)),-$(notdir $(VENV)))
 
 BUILD_PACKAGES := gcc libc6-dev 'libluajit2-5.1-dev|libluajit-5.1-dev' nginx-dev pkgconf \
-	python3-dev python3-venv
+	python3-dev python3-venv 'default-jdk-headless|openjdk-17-jdk-headless'
 RUN_PACKAGES := nginx libnginx-mod-http-lua
 TEST_PACKAGES := $(RUN_PACKAGES) libnginx-mod-stream maven
 BENCH_PACKAGES := $(TEST_PACKAGES) wrk
@@ -87,7 +87,7 @@ lint: $(VENV)/lint.stamp ## check style and types
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	luacheck --quiet lua t bench
-	shellcheck .ci/run scripts/apt_install
+	shellcheck .ci/run scripts/apt_install java_loader/build_jar java_loader/find_jdk
 
 .PHONY: format
 format: $(VENV)/lint.stamp ## format the Python files
