@@ -69,13 +69,12 @@ def test_http2_client_asks_a_tls_server(java, certificate):
     )
     url, cfg = f"https://127.0.0.1:{port.number}", f"demo.http2.App?,init,{cert}"
     assert java.call(cfg, f"{url}/", method="get") == [True, "HTTP/2.0 /"]
-    paths = [java.path("call", cfg, f"{url}/{i}", method="get") for i in range(20)]
+    paths = [java.path("call", cfg, f"{url}/{i}", method="get") for i in range(8)]
     calls = [java.nginx.begin(path) for path in paths]
-    assert [call.result() for call in calls] == [[True, f"HTTP/2.0 /{i}"] for i in range(20)]
+    assert [call.result() for call in calls] == [[True, f"HTTP/2.0 /{i}"] for i in range(8)]
     assert java.call(cfg, f"{url}/no", method="get") == [False, 404, "nothing"]
-    ok, rc, why = java.call("demo.http2.App?,init,", url, method="get")
-    assert (ok, rc) == (False, 1)
-    assert why.startswith("SSLHandshakeException: ")
+    # a server that nobody vouches for
+    assert java.call("demo.http2.App?,init,", url, method="get")[:2] == [False, 1]
     java.unload(cfg)
     port.release()
 
@@ -100,9 +99,7 @@ def test_first_handler_passes_its_test(counter):
 def test_location_lets_as_many_pass_as_it_says(counter):
     (location,) = blocks("nginx")
     location = location.replace("/srv/app/classes", str(counter.classes)).replace("100", "2")
-    nginx = counter.start(
-        http="upstream backend { server unix:/nonexistent; }", server=location
-    )
+    nginx = counter.start(http="upstream backend { server unix:/nonexistent; }", server=location)
     nginx.expect_log("connect.. to unix:/nonexistent failed")
     statuses = [nginx.get("/api/").status_code for _ in range(3)]
     assert statuses == [502, 502, 429]

@@ -132,8 +132,14 @@ def test_handler_sees_that_its_caller_has_gone(java):
         ("throw new Exception() {};", [1, "App$1"]),
         ('throw new Error("bad");', [1, "Error: bad"]),
         ("return handle(request);", [1, "StackOverflowError"]),
-        ("System.exit(3); return null;", [1, "SecurityException: System.exit() and Runtime.halt() would"]),
-        ("Runtime.getRuntime().halt(3); return null;", [1, "SecurityException: System.exit() and Runtime.halt() would"]),
+        (
+            "System.exit(3); return null;",
+            [1, "SecurityException: System.exit() and Runtime.halt() would"],
+        ),
+        (
+            "Runtime.getRuntime().halt(3); return null;",
+            [1, "SecurityException: System.exit() and Runtime.halt() would"],
+        ),
         ("return new byte[Integer.MAX_VALUE];", [1, "OutOfMemoryError: Requested array size"]),
         ("return new byte[1 << 30];", [1, "OutOfMemoryError: Java heap space"]),
         ("return bytes(null);", [1, "NullPointerException"]),
@@ -322,16 +328,10 @@ def test_handler_is_closed_after_its_last_answer(java):
     )
     java.call("App,init", "x")
     java.unload("App,init")
-    assert len(java.nginx.log.find("App,init\": closed after 1")) == 1
+    assert len(java.nginx.log.find('App,init": closed after 1')) == 1
 
 
 def test_close_that_throws_is_logged(java):
-    write_methods(
-        java,
-        """
-        public void call(byte[] body) {}
-        """,
-    )
     java.write(
         "App",
         """
@@ -375,7 +375,9 @@ def test_close_that_hangs_does_not_hold_up_the_unload_for_ever(java):
     )
     java.call("App,init")
     java.unload("App,init")
-    java.nginx.log.wait(f'{NAME}: its classes stay until these threads end: "App,init" at App.close')
+    java.nginx.log.wait(
+        f'{NAME}: its classes stay until these threads end: "App,init" at App.close'
+    )
     java.write_app("Other", "return request.body();")
     assert java.answer("Other,init", "well") == "well"
 

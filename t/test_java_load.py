@@ -30,7 +30,7 @@ def test_method_gets_what_follows_the_second_comma(java, mark, rest, text):
 
 def test_long_configuration_arrives_whole(java):
     java.write_app("App", "return bytes(cfg.length());")
-    # curl's way: the configuration is made in Lua, as a URL could not hold it
+    # made in Lua: a URL could not hold it
     nginx = java.start(
         lua={"/long": 'return ngx.load_ffi("ffi_java", "App,init," .. ("x"):rep(100000)):x()'}
     )
@@ -61,18 +61,18 @@ def test_nested_class_has_its_binary_name(java):
 
 @pytest.mark.parametrize("form", ["{folder}", "{folder}/", "{jar}", "{jars}/*"])
 def test_class_path_in_front_of_the_class_is_searched_first(java, tmp_path, form):
-    java.write("Helper", "class Helper { static String WHOSE = new String(\"front\"); }")
+    java.write("Helper", 'class Helper { static String WHOSE = new String("front"); }')
     java.write_app("App", "return bytes(Helper.WHOSE);")
     front = shutil.move(java.classes, tmp_path / "front")
     (tmp_path / "jars").mkdir()
     jar = pack(tmp_path / "jars" / "app.jar", front)
-    java.write("Helper", "class Helper { static String WHOSE = new String(\"CLASSPATH\"); }")
+    java.write("Helper", 'class Helper { static String WHOSE = new String("CLASSPATH"); }')
     path = form.format(folder=front, jar=jar, jars=jar.parent)
     assert java.answer(f"{path}/App,init") == "front"
 
 
 def test_class_path_in_front_may_have_many_entries(java, tmp_path):
-    java.write("Helper", "public class Helper { public static String NAME = new String(\"x\"); }")
+    java.write("Helper", 'public class Helper { public static String NAME = new String("x"); }')
     shutil.copytree(java.classes, tmp_path / "helper")
     java.write_app("App", "return bytes(Helper.NAME);")
     (java.classes / "Helper.class").unlink()
@@ -88,7 +88,7 @@ def test_relative_class_path_is_in_the_working_folder(java):
 
 
 def test_classpath_is_as_javas(java, tmp_path):
-    java.write("Helper", "public class Helper { public static String NAME = new String(\"x\"); }")
+    java.write("Helper", 'public class Helper { public static String NAME = new String("x"); }')
     java.write_app("App", "return bytes(Helper.NAME);")
     (tmp_path / "jars").mkdir()
     jar = pack(tmp_path / "jars" / "app.jar", java.classes)
@@ -151,17 +151,17 @@ def test_configuration_that_is_no_text_is_a_failed_load(java):
     [
         ("return 1;", "App.init returned 1"),
         ("return -1;", "App.init returned -1"),
-        ("throw new IllegalStateException(\"no luck\");", "IllegalStateException: no luck"),
+        ('throw new IllegalStateException("no luck");', "IllegalStateException: no luck"),
         ("throw new Exception();", "Exception"),
-        ("throw new OutOfMemoryError(\"none\");", "OutOfMemoryError: none"),
+        ('throw new OutOfMemoryError("none");', "OutOfMemoryError: none"),
         ("return init(cfg, tq);", "StackOverflowError"),
         ("System.exit(3); return 0;", "SecurityException: System.exit() and Runtime.halt() would"),
         ("return RestyFfi.serve(tq, null);", "IllegalArgumentException: handler must be"),
-        ("return RestyFfi.serve(tq, \"\".getClass());", "IllegalArgumentException: handler must"),
+        ('return RestyFfi.serve(tq, "".getClass());', "IllegalArgumentException: handler must"),
         ("return RestyFfi.serve(tq + 1, H);", "is not the task queue of a runtime"),
         ("RestyFfi.serve(tq, H); return RestyFfi.serve(tq, H);", "is served by one handler"),
         ("return RestyFfi.serve(tq, H, Threads.of(0));", "IllegalArgumentException: threads: at"),
-        ("return Integer.parseInt(\"x\");", "NumberFormatException: For input string"),
+        ('return Integer.parseInt("x");', "NumberFormatException: For input string"),
     ],
 )
 def test_method_that_fails_is_a_failed_load(java, body, error):

@@ -12,7 +12,7 @@ NAME = 'runtime "ffi_java App,init": '
         ('System.err.println("hello");', "[error] .*hello"),
         ('System.out.print("no end"); System.out.print(" of line");', "[notice] .*no end of line"),
         ('System.out.printf("%s-%d%n", "a", 1);', "[notice] .*a-1"),
-        ('System.out.write(65); System.out.write(10);', "[notice] .*A"),
+        ("System.out.write(65); System.out.write(10);", "[notice] .*A"),
         ('LOG.severe("hello");', "[error] .*App: hello"),
         ('LOG.warning("hello");', "[warn] .*App: hello"),
         ('LOG.log(INFO, "{0} {1}", new Object[] {"a", 2});', "[info] .*App: a 2"),

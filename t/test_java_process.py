@@ -3,9 +3,11 @@
 import os
 import re
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
+from harness.java import tool
 from harness.wait import wait_for
 
 
@@ -44,9 +46,9 @@ def test_threads_of_the_vm_leave_nginx_its_signals(java):
     worker = java.nginx.worker
     nginx = {signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD,
              signal.SIGUSR2, signal.SIGWINCH, signal.SIGINT, signal.SIGALRM, signal.SIGIO}  # fmt: skip
-    for thread in os.listdir(f"/proc/{worker}/task"):
-        if int(thread) != worker:
-            (blocked,) = status(f"{worker}/task/{thread}", "SigBlk")
+    for thread in Path(f"/proc/{worker}/task").iterdir():
+        if thread.name != str(worker):
+            (blocked,) = status(f"{worker}/task/{thread.name}", "SigBlk")
             assert signals(blocked) >= nginx
 
 
@@ -111,10 +113,6 @@ def test_quit_to_a_worker_is_no_thread_dump(java):
 
 
 def test_jcmd_works_and_ends_no_worker(java):
-    import subprocess
-
-    from harness.java import tool
-
     java.write_app("App", "return request.body();")
     java.answer("App,init")
     worker = java.nginx.worker

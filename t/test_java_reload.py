@@ -14,7 +14,8 @@ APP = """
         static int init(String cfg, long tq) {{ return RestyFfi.serve(tq, new App()); }}
         static class Nested {{ static int version() {{ return {version}; }} }}
         public byte[] handle(Request request) throws Exception {{
-            var all = new TreeSet<Object>(List.of(Nested.version(), Helper.version(), Lazy.version()));
+            var all = new TreeSet<Object>();
+            all.addAll(List.of(Nested.version(), Helper.version(), Lazy.version()));
             for (Service service : ServiceLoader.load(Service.class)) all.add(service.version());
             try (var text = App.class.getResourceAsStream("text")) {{
                 all.add(Integer.parseInt(new String(text.readAllBytes())));

@@ -20,7 +20,7 @@ public class App {
     }
 
     private static final Nginx NGINX = LibraryLoader.create(Nginx.class).searchDefault().load();
-    private static final Libc LIBC = LibraryLoader.create(Libc.class).load("c");
+    private static final Libc LIBC = LibraryLoader.create(Libc.class).searchDefault().load();
 
     public static int init(String cfg, long tq) {
         Pointer queue = Pointer.wrap(Runtime.getSystemRuntime(), tq);
