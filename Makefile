@@ -17,7 +17,7 @@ ASAN_VENV := build/asan-venv
 PLAIN := build/plain$(if $(filter-out .venv,$(VENV)),-$(notdir $(VENV)))
 
 BUILD_PACKAGES := gcc libc6-dev 'libluajit2-5.1-dev|libluajit-5.1-dev' nginx-dev pkgconf \
-	python3-dev python3-venv
+	python3-dev python3-venv 'default-jdk-headless|openjdk-17-jdk-headless'
 RUN_PACKAGES := nginx libnginx-mod-http-lua
 TEST_PACKAGES := $(RUN_PACKAGES) etcd-server libnginx-mod-stream maven openssl \
 	$(if $(shell command -v node),,nodejs)
@@ -130,7 +130,8 @@ lint: $(VENV)/lint.stamp ## check style and types
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	luacheck --quiet lua t bench
-	shellcheck .ci/run $(addprefix scripts/,apt_install cargo_install clippy go unpack_libnode)
+	shellcheck .ci/run $(addprefix scripts/,apt_install cargo_install clippy go unpack_libnode) \
+		$(addprefix java_loader/,build_jar find_jdk)
 	set -e; for module in $(GO_MODULES); do $(GO) -C $$module vet ./...; done
 	test -z "$$($$($(GO) env GOROOT)/bin/gofmt -l sdk examples t | tee /dev/stderr)"
 	@scripts/cargo_install

@@ -9,6 +9,7 @@ from typing import Any, Callable, Iterator
 import pytest
 from harness import go, health, library, process, rust, target
 from harness.config import Config
+from harness.java import Java, build_apps
 from harness.language import LANGUAGES, Language
 from harness.nodejs import Nodejs
 from harness.python import Python
@@ -46,11 +47,22 @@ def pytest_runtest_makereport(item: pytest.Item, call: Any) -> Any:
 @pytest.fixture(scope="session")
 def libraries(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """The folder of the C, Go and Rust test libraries."""
-    base = tmp_path_factory.getbasetemp()
-    folder = (base if worker_id == "master" else base.parent) / "lib"
+    folder = _shared(tmp_path_factory, worker_id) / "lib"
     for language in (library, go, rust):
         language.build_all(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def java_apps(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """The folder of the compiled Java apps."""
+    return build_apps(_shared(tmp_path_factory, worker_id) / "java")
+
+
+def _shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder that all processes of this session have."""
+    base = tmp_path_factory.getbasetemp()
+    return base if worker_id == "master" else base.parent
 
 
 @pytest.fixture(params=LANGUAGES, ids=str)
@@ -60,7 +72,9 @@ def lang(request: pytest.FixtureRequest) -> Language:
 
 
 @pytest.fixture
-def server(request: pytest.FixtureRequest, libraries: Path) -> Iterator[Callable[..., Server]]:
+def server(
+    request: pytest.FixtureRequest, libraries: Path, java_apps: Path
+) -> Iterator[Callable[..., Server]]:
     """Makes servers: server(lua="...") starts one, see harness.config.Config.
 
     After the test each is checked up; a sick one fails the test. The folders
@@ -70,6 +84,7 @@ def server(request: pytest.FixtureRequest, libraries: Path) -> Iterator[Callable
 
     def make(start: bool = True, **options: Any) -> Server:
         options.setdefault("library_path", [libraries, *target.find().loader_folders()])
+        options["env"] = {"CLASSPATH": str(java_apps), **options.get("env", {})}
         made = Server(Config(**options))
         servers.append(made)
         if start:
@@ -104,3 +119,9 @@ def python(server: Callable[..., Server], tmp_path: Path) -> Python:
 def nodejs(server: Callable[..., Server], tmp_path: Path) -> Nodejs:
     """Node.js modules of the test's own, see harness.nodejs."""
     return Nodejs(server, tmp_path)
+
+
+@pytest.fixture
+def java(server: Callable[..., Server], tmp_path: Path) -> Java:
+    """Java classes of the test's own, see harness.java."""
+    return Java(server, tmp_path)

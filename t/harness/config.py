@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,8 +78,10 @@ class Config:
 
     def environment(self) -> dict[str, str]:
         paths = {"PYTHONPATH": "python", "NODE_PATH": "nodejs"}
-        found = {name: str(TESTS / "apps" / folder) for name, folder in paths.items()}
-        return {**found, **self.env}
+        apps = {name: str(TESTS / "apps" / folder) for name, folder in paths.items()}
+        # The JDK that the tests are run for.
+        java = {name: os.environ[name] for name in ("JAVA_HOME",) if name in os.environ}
+        return {**apps, **java, **self.env}
 
     def _http_lua(self, folder: Path) -> str:
         if "lua" not in self.modules:

@@ -33,6 +33,9 @@ class Language:
         return f"local function load_app(app, opts) return assert({self.load}) end "
 
 
+_JAVA_CLASS = '(("_" .. app):gsub("_(%l)", string.upper))'
+"""slow_start is SlowStart."""
+
 LANGUAGES = [
     Language("c", "ngx.load_ffi(app, nil, opts)"),
     Language("python", 'ngx.load_ffi("ffi_python3", app .. ",init,", opts)'),
@@ -45,4 +48,5 @@ LANGUAGES = [
         cycles=200,
         may_grow_kib=12288,
     ),
+    Language("java", f'ngx.load_ffi("ffi_java", {_JAVA_CLASS} .. ",init,", opts)'),
 ]

@@ -12,7 +12,7 @@ class Nodejs(Python):
     """A folder that is in NODE_PATH, and an nginx; used as Python is."""
 
     library = "ffi_nodejs"
-    variable = "NODE_PATH"
+    path_variable = "NODE_PATH"
 
     def write_app(self, name: str, source: str) -> Path:
         """source defines handle(request, ctx); the entry function is init."""

@@ -42,7 +42,7 @@ class Python:
     """
 
     library = "ffi_python3"
-    variable = "PYTHONPATH"
+    path_variable = "PYTHONPATH"
 
     def __init__(self, make_server: Callable[..., Server], folder: Path) -> None:
         self.folder = folder
@@ -56,10 +56,14 @@ class Python:
     def start(self, **options: Any) -> Server:
         """Needed only for options, those of harness.config.Config; lua is more
         locations."""
-        env = {self.variable: str(self.folder), **options.pop("env", {})}
+        env = {self.path_variable: self.search_path, **options.pop("env", {})}
         lua = {**_LUA, **options.pop("lua", {})}
         self._nginx = self._make_server(env=env, lua=lua, prelude=_PRELUDE, **options)
         return self._nginx
+
+    @property
+    def search_path(self) -> str:
+        return str(self.folder)
 
     def write(self, name: str, source: str = "") -> Path:
         path = self.folder / name

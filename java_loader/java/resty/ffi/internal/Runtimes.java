@@ -1,0 +1,44 @@
+package resty.ffi.internal;
+
+import java.net.URLConnection;
+import java.nio.charset.StandardCharsets;
+
+/** What nginx loads and unloads; called by the loader only (java_loader/src/runtime.c). */
+final class Runtimes {
+    private Runtimes() {}
+
+    /** Prepares the VM. Once per process. */
+    static void install() {
+        Output.install();
+        LogHandler.install();
+        Thread.setDefaultUncaughtExceptionHandler((thread, thrown) -> Report.log(thrown));
+        // For class loaders that applications make.
+        URLConnection.setDefaultUseCaches("jar", false);
+    }
+
+    /**
+     * Starts the runtime of a configuration.
+     *
+     * @return null when it runs, else what failed
+     */
+    static byte[] load(long tq, byte[] cfg) {
+        try {
+            String text = cfg == null ? null : new String(cfg, StandardCharsets.UTF_8);
+            Runtime runtime = new Runtime(tq, Entry.parse(text));
+            Hosts.add(tq, runtime);
+            String failure = runtime.load();
+            if (failure == null) {
+                return null;
+            }
+            unload(tq);
+            return Report.bytes(failure);
+        } catch (LoadException error) {
+            return Report.bytes(error.getMessage());
+        }
+    }
+
+    /** Waits, for a few seconds at most, for the runtime's threads, and forgets it. */
+    static void unload(long tq) {
+        ((Runtime) Hosts.remove(tq)).unload();
+    }
+}

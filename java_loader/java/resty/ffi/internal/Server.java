@@ -1,0 +1,146 @@
+package resty.ffi.internal;
+
+import java.util.ArrayList;
+import java.util.List;
+import resty.ffi.FfiException;
+import resty.ffi.Handler;
+import resty.ffi.Threads;
+
+/** Answers the calls of a runtime, on its thread and others. */
+final class Server {
+    /** What a thread takes at once if there are no others that could serve it meanwhile. */
+    private static final int BATCH = 64;
+
+    /** The answer to a call that there is no memory, or no thread, for. */
+    private static final byte[] OUT_OF_MEMORY =
+            Report.bytes("OutOfMemoryError: no heap or no thread for the call");
+
+    private final Object handler;
+    private final Dispatcher dispatcher;
+    private final Threads threads;
+    private final long tq;
+    private final String name;
+
+    Server(Object handler, Threads threads, long tq, String name) {
+        this.handler = handler;
+        this.dispatcher = new Dispatcher(handler);
+        this.threads = threads;
+        this.tq = tq;
+        this.name = name;
+    }
+
+    /** Returns when the queue has ended and every call that was taken is answered. */
+    void run() {
+        String[] names = dispatcher.names();
+        long methods = names.length > 0 ? Nginx.createMethods(names) : 0;
+        if (names.length > 0 && methods == 0) {
+            throw new OutOfMemoryError("no memory for the names of methods");
+        }
+        try {
+            if (threads.count() == 0) {
+                runPerCall(methods);
+            } else {
+                runThreads(methods);
+            }
+        } finally {
+            if (methods != 0) {
+                Nginx.freeMethods(methods);
+            }
+        }
+    }
+
+    /** Ends the handler, if it wants to know. */
+    void close() throws Exception {
+        if (handler instanceof AutoCloseable) {
+            ((AutoCloseable) handler).close();
+        }
+    }
+
+    private void runThreads(long methods) {
+        List<Thread> others = startOthers(methods);
+        poll(methods, threads.count() == 1 ? BATCH : 1, this::answer);
+        others.forEach(other -> Waiting.forEver(other::join));
+    }
+
+    private List<Thread> startOthers(long methods) {
+        List<Thread> others = new ArrayList<>();
+        for (int i = 1; i < threads.count(); i++) {
+            Thread other = new Thread(() -> poll(methods, 1, this::answer), name + "-" + i);
+            other.setDaemon(true);
+            try {
+                other.start();
+            } catch (OutOfMemoryError error) {
+                // No more threads: these have to do.
+                Report.log(error);
+                break;
+            }
+            others.add(other);
+        }
+        return others;
+    }
+
+    private void runPerCall(long methods) {
+        try (CallThreads calls = new CallThreads(name)) {
+            poll(methods, BATCH, (task, call) -> calls.start(() -> answer(task, call)));
+        }
+    }
+
+    private interface Taker {
+        void take(Task task, Handler call);
+    }
+
+    private void poll(long methods, int batch, Taker taker) {
+        long[] tasks = new long[2 * batch];
+        byte[][] requests = new byte[batch][];
+        int n = 0;
+        while (n >= 0) {
+            for (int i = 0; i < n; i++) {
+                take(tasks[2 * i], (int) tasks[2 * i + 1], requests[i], taker);
+                requests[i] = null;
+            }
+            n = Nginx.poll(tq, methods, tasks, requests);
+        }
+    }
+
+    private void take(long handle, int method, byte[] request, Taker taker) {
+        Task task = null;
+        try {
+            boolean large = (method & Nginx.LARGE) != 0;
+            task = new Task(handle, large ? Nginx.request(handle) : request);
+            taker.take(task, dispatcher.at(method & ~Nginx.LARGE));
+        } catch (Throwable thrown) {
+            if (task == null || !task.isAnswered()) {
+                Nginx.respond(handle, Dispatcher.FAILED, OUT_OF_MEMORY);
+            }
+        }
+    }
+
+    private void answer(Task task, Handler call) {
+        if (task.isAbandoned()) {
+            // While it waited behind others of its batch.
+            task.respond(Dispatcher.FAILED, null);
+            return;
+        }
+        task.enter();
+        try {
+            task.respond(0, call.handle(task));
+        } catch (Throwable thrown) {
+            fail(task, thrown);
+        } finally {
+            Output.endLines();
+            Task.leave();
+            // Of this call, not of the next.
+            Thread.interrupted();
+        }
+    }
+
+    private static void fail(Task task, Throwable thrown) {
+        if (thrown instanceof FfiException) {
+            FfiException failure = (FfiException) thrown;
+            task.respond(failure.rc(), Report.bytes(failure.getMessage()));
+            return;
+        }
+        Report.log(thrown);
+        task.respond(Dispatcher.FAILED, Report.bytes(Report.describe(thrown)));
+    }
+}

@@ -1,0 +1,79 @@
+package resty.ffi.internal;
+
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import resty.ffi.Request;
+
+/** One call in flight. */
+final class Task implements Request {
+    private static final ThreadLocal<Task> CURRENT = new ThreadLocal<>();
+
+    private final long handle;
+    private final byte[] body;
+    private String method;
+    private volatile boolean answered;
+
+    Task(long handle, byte[] body) {
+        this.handle = handle;
+        this.body = body;
+    }
+
+    /** The call that this thread serves, or null. */
+    static Task current() {
+        Task task = CURRENT.get();
+        return task == null || task.answered ? null : task;
+    }
+
+    void enter() {
+        CURRENT.set(this);
+    }
+
+    static void leave() {
+        CURRENT.set(null);
+    }
+
+    @Override
+    public byte[] body() {
+        return body;
+    }
+
+    @Override
+    public String method() {
+        if (method == null) {
+            method = text(Nginx.method(handle));
+        }
+        return method;
+    }
+
+    @Override
+    public String requestId() {
+        return text(Nginx.requestId(handle));
+    }
+
+    @Override
+    public Duration timeLeft() {
+        return Duration.ofMillis(Math.max(0, Nginx.timeLeft(handle)));
+    }
+
+    @Override
+    public boolean isAbandoned() {
+        return Nginx.isAbandoned(handle);
+    }
+
+    void respond(int rc, byte[] response) {
+        answered = true;
+        Nginx.respond(handle, rc, response);
+    }
+
+    boolean isAnswered() {
+        return answered;
+    }
+
+    void log(int level, byte[] text) {
+        Nginx.logTask(handle, level, text);
+    }
+
+    private static String text(byte[] bytes) {
+        return bytes == null ? null : new String(bytes, StandardCharsets.UTF_8);
+    }
+}

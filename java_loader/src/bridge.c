@@ -1,0 +1,369 @@
+#include "bridge.h"
+
+#include "halt.h"
+
+#include <ngx_http_lua_ffi.h>
+
+#include <limits.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+
+/* As many as poll_many() takes. */
+#define BATCH_MAX  64
+
+/* The rc of a call that failed before it reached a handler. */
+#define FAILED     1
+
+/* The index of a method that the handler does not have; as Nginx.java has it. */
+#define UNKNOWN    0xffff
+
+/*
+ * Requests up to this size go to Java with their tasks; a larger one is fetched
+ * when its turn comes, so that a batch of them need not fit into the heap.
+ */
+#define SMALL_MAX  (64 << 10)
+
+/* Added to the index then; as Nginx.java has it. */
+#define LARGE      0x10000
+
+
+/* The sorted names of a handler's methods. */
+typedef struct {
+    int    n;
+    char  *names[];
+} methods_t;
+
+
+static void *
+as_handle(jlong number)
+{
+    return (void *) (uintptr_t) number;
+}
+
+
+static void
+fail(void *task, const char *message)
+{
+    (void) ngx_http_lua_ffi_respond_copy(task, FAILED, message,
+                                         strlen(message));
+}
+
+
+/* ---- methods ----------------------------------------------------------- */
+
+static void JNICALL
+methods_free(JNIEnv *env, jclass class, jlong address)
+{
+    int         i;
+    methods_t  *methods = as_handle(address);
+
+    for (i = 0; i < methods->n; i++) {
+        free(methods->names[i]);
+    }
+
+    free(methods);
+}
+
+
+static char *
+copy_string(JNIEnv *env, jstring string)
+{
+    char        *copy;
+    const char  *chars;
+
+    chars = (*env)->GetStringUTFChars(env, string, NULL);
+    copy = chars != NULL ? strdup(chars) : NULL;
+
+    if (chars != NULL) {
+        (*env)->ReleaseStringUTFChars(env, string, chars);
+    }
+
+    return copy;
+}
+
+
+static jlong JNICALL
+methods_create(JNIEnv *env, jclass class, jobjectArray names)
+{
+    int         n;
+    char       *name;
+    jstring     string;
+    methods_t  *methods;
+
+    n = (*env)->GetArrayLength(env, names);
+    methods = calloc(1, sizeof(methods_t) + n * sizeof(char *));
+
+    while (methods != NULL && methods->n < n) {
+        string = (*env)->GetObjectArrayElement(env, names, methods->n);
+        name = copy_string(env, string);
+        (*env)->DeleteLocalRef(env, string);
+
+        if (name == NULL) {
+            methods_free(env, class, (jlong) (uintptr_t) methods);
+            return 0;
+        }
+
+        methods->names[methods->n++] = name;
+    }
+
+    return (jlong) (uintptr_t) methods;
+}
+
+
+static int
+methods_find(const methods_t *methods, void *task)
+{
+    int          found, high, low, middle;
+    const char  *name;
+
+    name = methods != NULL ? ngx_http_lua_ffi_get_method(task, NULL) : NULL;
+
+    for (low = 0, high = name != NULL ? methods->n : 0; low < high; ) {
+        middle = (low + high) / 2;
+        found = strcmp(name, methods->names[middle]);
+
+        if (found == 0) {
+            return middle;
+        }
+
+        if (found < 0) {
+            high = middle;
+
+        } else {
+            low = middle + 1;
+        }
+    }
+
+    return UNKNOWN;
+}
+
+
+/* ---- tasks ------------------------------------------------------------- */
+
+/* Of size bytes; NULL for NULL, or with an exception pending. */
+static jbyteArray
+as_bytes(JNIEnv *env, const char *bytes, size_t size)
+{
+    jbyteArray  array;
+
+    array = bytes != NULL ? (*env)->NewByteArray(env, (jsize) size) : NULL;
+
+    if (array != NULL) {
+        (*env)->SetByteArrayRegion(env, array, 0, (jsize) size,
+                                   (const jbyte *) bytes);
+    }
+
+    return array;
+}
+
+
+/*
+ * Puts the request into its place, but for a large one.  Returns the second of
+ * the two numbers that Java gets with a task, or -1: there is no memory.
+ */
+static jlong
+take(JNIEnv *env, void *task, const methods_t *methods, jobjectArray requests,
+    int i)
+{
+    size_t       size;
+    jbyteArray   bytes;
+    const char  *request;
+
+    request = ngx_http_lua_ffi_get_request(task, &size);
+    bytes = NULL;
+
+    if (request != NULL && size > SMALL_MAX) {
+        return methods_find(methods, task) | LARGE;
+    }
+
+    bytes = as_bytes(env, request, size);
+
+    if (bytes == NULL && request != NULL) {
+        (*env)->ExceptionClear(env);
+        return -1;
+    }
+
+    (*env)->SetObjectArrayElement(env, requests, i, bytes);
+    (*env)->DeleteLocalRef(env, bytes);
+
+    return methods_find(methods, task);
+}
+
+
+static jint JNICALL
+poll(JNIEnv *env, jclass class, jlong tq, jlong methods, jlongArray tasks,
+    jobjectArray requests)
+{
+    int     i, n, taken;
+    void   *polled[BATCH_MAX];
+    jlong   found[2 * BATCH_MAX], *next;
+
+    n = (*env)->GetArrayLength(env, requests);
+
+    n = ngx_http_lua_ffi_task_poll_many(as_handle(tq), polled,
+                                        n < BATCH_MAX ? n : BATCH_MAX, -1);
+
+    for (i = 0, taken = 0; i < n; i++) {
+        next = &found[2 * taken];
+        next[0] = (jlong) (uintptr_t) polled[i];
+        next[1] = take(env, polled[i], as_handle(methods), requests, taken);
+
+        if (next[1] == -1) {
+            fail(polled[i], "OutOfMemoryError: no heap for the request");
+
+        } else {
+            taken++;
+        }
+    }
+
+    (*env)->SetLongArrayRegion(env, tasks, 0, 2 * taken, found);
+
+    return n < 0 ? n : taken;
+}
+
+
+static jbyteArray JNICALL
+request(JNIEnv *env, jclass class, jlong task)
+{
+    size_t       size;
+    const char  *bytes;
+
+    bytes = ngx_http_lua_ffi_get_request(as_handle(task), &size);
+
+    if (size > INT_MAX) {
+        (*env)->ThrowNew(env, (*env)->FindClass(env,
+                                                "java/lang/OutOfMemoryError"),
+                         "no Java array holds such a request");
+        return NULL;
+    }
+
+    return as_bytes(env, bytes, size);
+}
+
+
+static void JNICALL
+respond(JNIEnv *env, jclass class, jlong number, jint rc, jbyteArray response)
+{
+    void   *copy, *task;
+    jsize   len;
+
+    task = as_handle(number);
+
+    if (response == NULL) {
+        (void) ngx_http_lua_ffi_respond_copy(task, rc, NULL, 0);
+        return;
+    }
+
+    len = (*env)->GetArrayLength(env, response);
+    copy = malloc(len > 0 ? len : 1);
+
+    if (copy == NULL) {
+        fail(task, "no memory for the response");
+        return;
+    }
+
+    (*env)->GetByteArrayRegion(env, response, 0, len, copy);
+    (void) ngx_http_lua_ffi_respond_take(task, rc, copy, len);
+}
+
+
+static jbyteArray JNICALL
+method(JNIEnv *env, jclass class, jlong task)
+{
+    size_t       len;
+    const char  *name;
+
+    name = ngx_http_lua_ffi_get_method(as_handle(task), &len);
+
+    return as_bytes(env, name, len);
+}
+
+
+static jbyteArray JNICALL
+request_id(JNIEnv *env, jclass class, jlong task)
+{
+    size_t       len;
+    const char  *id;
+
+    id = ngx_http_lua_ffi_get_request_id(as_handle(task), &len);
+
+    return as_bytes(env, id, len);
+}
+
+
+static jlong JNICALL
+time_left(JNIEnv *env, jclass class, jlong task)
+{
+    return ngx_http_lua_ffi_time_left(as_handle(task));
+}
+
+
+static jboolean JNICALL
+is_abandoned(JNIEnv *env, jclass class, jlong task)
+{
+    return ngx_http_lua_ffi_is_abandoned(as_handle(task)) != 0;
+}
+
+
+/* ---- the log ----------------------------------------------------------- */
+
+typedef void (*log_pt)(void *handle, int level, const char *msg, size_t len);
+
+
+static void
+log_with(JNIEnv *env, log_pt write, jlong handle, jint level, jbyteArray text)
+{
+    jbyte  *bytes;
+
+    bytes = (*env)->GetByteArrayElements(env, text, NULL);
+
+    if (bytes != NULL) {
+        write(as_handle(handle), level, (const char *) bytes,
+              (*env)->GetArrayLength(env, text));
+        (*env)->ReleaseByteArrayElements(env, text, bytes, JNI_ABORT);
+    }
+}
+
+
+static void JNICALL
+log_runtime(JNIEnv *env, jclass class, jlong tq, jint level, jbyteArray text)
+{
+    log_with(env, ngx_http_lua_ffi_log, tq, level, text);
+}
+
+
+static void JNICALL
+log_task(JNIEnv *env, jclass class, jlong task, jint level, jbyteArray text)
+{
+    log_with(env, ngx_http_lua_ffi_log_task, task, level, text);
+}
+
+
+int
+bridge_register(JNIEnv *env)
+{
+    int                           n;
+    jclass                        class;
+    static const JNINativeMethod  methods[] = {
+        { "createMethods", "([Ljava/lang/String;)J", (void *) methods_create },
+        { "freeMethods", "(J)V", (void *) methods_free },
+        { "poll", "(JJ[J[[B)I", (void *) poll },
+        { "request", "(J)[B", (void *) request },
+        { "respond", "(JI[B)V", (void *) respond },
+        { "method", "(J)[B", (void *) method },
+        { "requestId", "(J)[B", (void *) request_id },
+        { "timeLeft", "(J)J", (void *) time_left },
+        { "isAbandoned", "(J)Z", (void *) is_abandoned },
+        { "shutdownHooks", "()[Ljava/lang/Object;", (void *) halt_hooks },
+        { "log", "(JI[B)V", (void *) log_runtime },
+        { "logTask", "(JI[B)V", (void *) log_task },
+    };
+
+    n = sizeof(methods) / sizeof(methods[0]);
+    class = (*env)->FindClass(env, "resty/ffi/internal/Nginx");
+
+    return class != NULL
+           && (*env)->RegisterNatives(env, class, methods, n) == 0 ? 0 : -1;
+}

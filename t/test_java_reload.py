@@ -1,0 +1,287 @@
+"""Which code a Java runtime runs: read again for "?", cached else; and that it goes."""
+
+import os
+import shutil
+
+import pytest
+from harness.java import compile_into, pack
+from harness.wait import wait_for
+
+APP = """
+    package demo;
+    import java.nio.charset.*; import java.util.*; import resty.ffi.*;
+    public class App implements Handler {{
+        static int init(String cfg, long tq) {{ return RestyFfi.serve(tq, new App()); }}
+        static class Nested {{ static int version() {{ return {version}; }} }}
+        public byte[] handle(Request request) throws Exception {{
+            var all = new TreeSet<Object>();
+            all.addAll(List.of(Nested.version(), Helper.version(), Lazy.version()));
+            for (Service service : ServiceLoader.load(Service.class)) all.add(service.version());
+            try (var text = App.class.getResourceAsStream("text")) {{
+                all.add(Integer.parseInt(new String(text.readAllBytes())));
+            }}
+            Runnable lambda = () -> all.add({version});
+            lambda.run();
+            return all.toString().getBytes();
+        }}
+    }}
+    class Helper {{ static int version() {{ return {version}; }} }}
+    class Lazy {{ static int version() {{ return {version}; }} }}
+"""
+
+SERVICE = """
+    package demo;
+    public class Service {{ public int version() {{ return {version}; }} }}
+"""
+
+
+def write_version(java, version):
+    """Sources that compile to many classes, a resource and a service, each of
+    the same size and time in each version."""
+    sources = java.folder / "sources"
+    sources.mkdir(exist_ok=True)
+    for name, text in ("App", APP), ("Service", SERVICE):
+        (sources / f"{name}.java").write_text(text.format(version=version))
+    compile_into(java.classes, sorted(sources.glob("*.java")))
+    (java.classes / "demo" / "text").write_text(str(version))
+    services = java.classes / "META-INF" / "services"
+    services.mkdir(parents=True, exist_ok=True)
+    (services / "demo.Service").write_text("demo.Service")
+    for path in java.classes.rglob("*"):
+        os.utime(path, (1e9, 1e9))
+
+
+def test_question_mark_reads_every_file_again(java):
+    write_version(java, 1)
+    assert java.answer("demo.App?,init,first") == "[1]"
+    write_version(java, 2)
+    assert java.answer("demo.App?,init,second") == "[2]"
+
+
+def test_class_stays_the_cached_version_without_a_question_mark(java):
+    java.write_app("App", "return bytes(1);")
+    assert java.answer("App,init,first") == "1"
+    java.unload("App,init,first")
+    java.write_app("App", "return bytes(2);")
+    assert java.answer("App,init,first") == "1"
+    assert java.answer("App,init,second") == "1"
+
+
+def test_cache_has_what_was_read_last(java):
+    java.write_app("App", "return bytes(1);")
+    java.answer("App,init,first")
+    java.write_app("App", "return bytes(2);")
+    java.answer("App?,init,second")
+    assert java.answer("App,init,third") == "2"
+
+
+def test_cached_class_has_state_of_its_own_in_each_runtime(java):
+    java.write_app("App", "return bytes(count++); } static int count; {")
+    assert [java.answer("App,init") for _ in range(2)] == ["0", "1"]
+    java.unload("App,init")
+    assert java.answer("App,init") == "0"
+
+
+def test_reload_leaves_other_runtimes_alone(java):
+    write_version(java, 1)
+    java.answer("demo.App?,init,first")
+    # the resource is read when it is asked for
+    text = java.classes / "demo" / "text"
+    write_version(java, 2)
+    java.answer("demo.App?,init,second")
+    text.write_text("1")
+    assert java.answer("demo.App?,init,first") == "[1]"
+
+
+def test_unload_and_load_again_is_a_reload(java):
+    write_version(java, 1)
+    assert java.answer("demo.App?,init") == "[1]"
+    java.unload("demo.App?,init")
+    write_version(java, 2)
+    assert java.answer("demo.App?,init") == "[2]"
+
+
+def test_jar_is_replaced_by_rename(java, tmp_path):
+    write_version(java, 1)
+    jar = pack(tmp_path / "app.jar", java.classes)
+    os.utime(jar, (1e9, 1e9))
+    java.start(env={"CLASSPATH": ""})
+    assert java.answer(f"{jar}/demo.App?,init,first") == "[1]"
+    write_version(java, 2)
+    pack(jar, java.classes)
+    os.utime(jar, (1e9, 1e9))
+    assert java.answer(f"{jar}/demo.App?,init,second") == "[2]"
+    assert java.answer(f"{jar}/demo.App?,init,first") == "[1]"
+
+
+def test_live_runtime_still_loads_classes_from_the_jar_that_was_replaced(java, tmp_path):
+    java.write("Lazy", 'class Lazy { static String NAME = new String("old"); }')
+    java.write_app("App", 'return bytes(request.text().isEmpty() ? "" : Lazy.NAME);')
+    jar = pack(tmp_path / "app.jar", java.classes)
+    java.start(env={"CLASSPATH": ""})
+    java.answer(f"{jar}/App?,init", "")
+    shutil.rmtree(java.classes)
+    java.write_app("App", 'return bytes("other");')
+    pack(jar, java.classes)
+    assert java.answer(f"{jar}/App?,init", "lazy") == "old"
+
+
+@pytest.mark.parametrize("broken", ["App", "Helper", "jar"])
+def test_new_code_that_does_not_load_leaves_the_running_code(java, tmp_path, broken):
+    write_version(java, 1)
+    jar = pack(tmp_path / "app.jar", java.classes)
+    java.start(env={"CLASSPATH": ""})
+    assert java.answer(f"{jar}/demo.App?,init,first") == "[1]"
+    if broken == "jar":
+        (tmp_path / "new").write_bytes(jar.read_bytes()[:500])
+        (tmp_path / "new").rename(jar)
+        loaded, why = java.load(f"{jar}/demo.App?,init,second")
+        assert not loaded
+        assert why.startswith(f"{jar} is not a jar: ")
+    else:
+        path = java.classes / "demo" / f"{broken}.class"
+        path.write_bytes(path.read_bytes()[:100])
+        pack(jar, java.classes)
+        assert java.call(f"{jar}/demo.App?,init,second")[0] is not True
+    assert java.answer(f"{jar}/demo.App?,init,first") == "[1]"
+
+
+def test_overwriting_a_jar_in_place_does_not_crash_the_worker(java, tmp_path):
+    java.write("Lazy", 'class Lazy { static String NAME = new String("old"); }')
+    java.write_app("App", 'return bytes(request.text().isEmpty() ? "" : Lazy.NAME);')
+    jar = pack(tmp_path / "app.jar", java.classes)
+    worker = java.start(env={"CLASSPATH": ""}).worker
+    java.answer(f"{jar}/App?,init", "")
+    jar.write_bytes(b"garbage" * 1000)
+    assert java.call(f"{jar}/App?,init", "lazy")[0] is not None
+    assert java.nginx.worker == worker
+
+
+# ---- what is left
+
+
+PROBE = """
+    import java.lang.management.*;
+    public class Probe {
+        static Object create(String cfg) { return new Probe(); }
+        public String call(String text) {
+            System.gc();
+            long used = 0;
+            for (MemoryPoolMXBean pool : ManagementFactory.getMemoryPoolMXBeans()) {
+                if (pool.getName().equals("Metaspace")) used = pool.getUsage().getUsed();
+            }
+            ClassLoadingMXBean classes = ManagementFactory.getClassLoadingMXBean();
+            return used + " " + classes.getLoadedClassCount() + " "
+                + Thread.getAllStackTraces().size();
+        }
+    }
+"""
+
+
+def probe(java):
+    return [int(number) for number in java.answer("Probe,create").split()]
+
+
+LEAKY = """
+    import java.util.concurrent.*; import java.util.logging.*;
+    public class App implements resty.ffi.Handler, AutoCloseable {
+        static final Logger LOG = Logger.getLogger("app");
+        static class Value { }
+        static final ThreadLocal<Value> LOCAL = ThreadLocal.withInitial(Value::new);
+        static class Mine extends java.util.logging.Handler {
+            public void publish(LogRecord record) { }
+            public void flush() { }
+            public void close() { }
+        }
+        static int init(String cfg, long tq) {
+            LOG.addHandler(new Mine());
+            Logger.getLogger("").addHandler(new Mine());
+            Runtime.getRuntime().addShutdownHook(new Thread(() -> System.out.println("hook")));
+            Thread idle = new Thread(() -> {
+                try { Thread.sleep(1000000); } catch (InterruptedException end) { }
+            });
+            idle.setDaemon(false);
+            idle.start();
+            return RestyFfi.serve(tq, new App());
+        }
+        public byte[] handle(Request request) throws Exception {
+            LOCAL.get();
+            CompletableFuture.supplyAsync(() -> LOCAL.get()).get();
+            System.out.print("no end of line");
+            return request.body();
+        }
+        public void close() { }
+    }
+"""
+
+
+@pytest.mark.parametrize("cfg", ["App,init", "App?,init"])
+def test_classes_of_unloaded_runtimes_are_collected(java, cfg):
+    java.write("Probe", PROBE)
+    java.write("App", LEAKY)
+
+    def cycle(count):
+        for _ in range(count):
+            java.answer(cfg, "x")
+            java.unload(cfg)
+
+    cycle(100)
+    space, classes, threads = probe(java)
+    cycle(200)
+    after = probe(java)
+    # of each, three classes and three lambdas
+    assert after[1] <= classes + 20
+    # the JIT's data grow a little for some hundred cycles; a leak is 6 MiB
+    assert after[0] < space + (1 << 20)
+    assert after[2] <= threads + 2
+
+
+def test_shutdown_hooks_run_at_the_unload(java):
+    java.write("App", LEAKY)
+    java.call("App,init", "x")
+    java.unload("App,init")
+    java.nginx.log.wait('"ffi_java App,init": hook')
+
+
+def test_cycles_leave_no_file_open(java, tmp_path):
+    java.write_app("App", "return request.body();")
+    jar = pack(tmp_path / "app.jar", java.classes)
+    cfg = f"{jar}/App?,init"
+    for _ in range(3):
+        java.answer(cfg, "x")
+        java.unload(cfg)
+    before = java.nginx.usage().files
+    for _ in range(30):
+        java.answer(cfg, "x")
+        java.unload(cfg)
+    assert wait_for(lambda: java.nginx.usage().files <= before)
+
+
+def test_threads_that_outlive_their_runtime_still_load_classes(java):
+    java.write("Late", 'class Late { static String NAME = new String("late"); }')
+    java.write(
+        "App",
+        """
+        import java.net.*; import java.nio.*; import java.nio.channels.*;
+        class App {
+            static void hold() {
+                try (var gate = SocketChannel.open(UnixDomainSocketAddress.of("gate"))) {
+                    gate.write(ByteBuffer.wrap("held\\n".getBytes()));
+                    gate.configureBlocking(false);
+                    while (gate.read(ByteBuffer.allocate(100)) >= 0) Thread.onSpinWait();
+                    System.out.println("loaded " + Late.NAME);
+                } catch (java.io.IOException error) { error.printStackTrace(); }
+            }
+            static int init(String cfg, long tq) {
+                new Thread(App::hold, "lingers").start();
+                return RestyFfi.serve(tq, (Handler) Request::body);
+            }
+        }
+        """,
+    )
+    java.load("App,init")
+    held = java.nginx.gate.wait()
+    java.unload("App,init")
+    java.nginx.log.wait('"lingers" at ')
+    held.open()
+    java.nginx.log.wait("loaded late")
