@@ -78,6 +78,20 @@ def test_every_one_of_many_methods_is_found(java):
     assert nginx.values("/all?library=ffi_java&cfg=App,init") == ["all"]
 
 
+def test_methods_of_one_name_are_a_failed_load(java):
+    write_methods(
+        java,
+        """
+        public void get(byte[] body) {}
+        public void get(String text) {}
+        """,
+    )
+    assert java.load("App,init") == [
+        False,
+        "IllegalArgumentException: handler has more than one method get",
+    ]
+
+
 def test_nil_reaches_a_method_as_null(java):
     write_methods(java, 'public String call(String text) { return "" + text; }')
     assert java.call("App,init", None) == [True, "null"]

@@ -44,8 +44,8 @@ def test_threads_of_the_vm_leave_nginx_its_signals(java):
     java.write_app("App", "return request.body();")
     java.answer("App,init")
     worker = java.nginx.worker
-    nginx = {signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD,
-             signal.SIGUSR2, signal.SIGWINCH, signal.SIGINT, signal.SIGALRM, signal.SIGIO}  # fmt: skip
+    names = ["TERM", "QUIT", "HUP", "USR1", "USR2", "CHLD", "WINCH", "INT", "ALRM", "IO"]
+    nginx = {signal.Signals["SIG" + name] for name in names}
     for thread in Path(f"/proc/{worker}/task").iterdir():
         if thread.name != str(worker):
             (blocked,) = status(f"{worker}/task/{thread.name}", "SigBlk")
@@ -54,17 +54,16 @@ def test_threads_of_the_vm_leave_nginx_its_signals(java):
 
 def test_worker_keeps_folder_umask_output_and_environment(java):
     java.write_app("App", 'System.out.println("x"); return request.body();')
-    worker = java.nginx.worker
+    nginx = java.start(lua={"/env": 'return os.getenv("_JAVA_SR_SIGNUM"), os.getenv("CLASSPATH")'})
+    process = Path(f"/proc/{nginx.worker}")
 
     def own():
-        links = [os.readlink(f"/proc/{worker}/{name}") for name in ("cwd", "fd/0", "fd/1", "fd/2")]
-        return links, status(worker, "Umask")
+        links = [os.readlink(process / name) for name in ("cwd", "fd/0", "fd/1", "fd/2")]
+        return links, status(nginx.worker, "Umask"), nginx.values("/env")
 
-    nginx = java.start(lua={"/env": 'return os.getenv("_JAVA_SR_SIGNUM"), os.getenv("CLASSPATH")'})
-    worker = nginx.worker
-    before = own(), nginx.values("/env")
+    before = own()
     java.answer("App,init")
-    assert (own(), nginx.values("/env")) == before
+    assert own() == before
 
 
 @pytest.mark.parametrize("how", ["QUIT", "TERM", "INT"])

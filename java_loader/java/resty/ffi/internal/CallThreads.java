@@ -21,18 +21,17 @@ final class CallThreads implements AutoCloseable {
         executor.execute(call);
     }
 
-    /** Waits for all calls. */
+    /** Waits for all calls; an interrupt, by an unload that has waited long enough, ends that. */
     @Override
     public void close() {
         executor.shutdown();
-        boolean ended = false;
-        while (!ended) {
-            try {
-                ended = executor.awaitTermination(1, TimeUnit.DAYS);
-            } catch (InterruptedException interrupted) {
-                // The unload has waited long enough: the rest goes on without it.
-                return;
+        try {
+            while (!executor.awaitTermination(1, TimeUnit.DAYS)) {
+                continue;
             }
+        } catch (InterruptedException interrupted) {
+            executor.shutdownNow();
+            Output.write(Nginx.WARN, "its classes stay until the calls end that still run");
         }
     }
 

@@ -34,8 +34,10 @@ public final class Dispatcher {
         Map<String, Handler> methods = new TreeMap<>(BY_BYTES);
         if (all == null && handler != null) {
             for (Method method : handler.getClass().getMethods()) {
-                if (answers(method)) {
-                    methods.put(method.getName(), bind(method, handler));
+                if (answers(method)
+                        && methods.put(method.getName(), bind(method, handler)) != null) {
+                    throw new IllegalArgumentException(
+                            "handler has more than one method " + method.getName());
                 }
             }
         }

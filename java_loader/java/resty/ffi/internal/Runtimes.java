@@ -26,7 +26,7 @@ final class Runtimes {
             String text = cfg == null ? null : new String(cfg, StandardCharsets.UTF_8);
             Runtime runtime = new Runtime(tq, Entry.parse(text));
             Hosts.add(tq, runtime);
-            String failure = runtime.load();
+            String failure = load(runtime);
             if (failure == null) {
                 return null;
             }
@@ -34,6 +34,15 @@ final class Runtimes {
             return Report.bytes(failure);
         } catch (LoadException error) {
             return Report.bytes(error.getMessage());
+        }
+    }
+
+    private static String load(Runtime runtime) {
+        try {
+            return runtime.load();
+        } catch (OutOfMemoryError error) {
+            // No thread for it.
+            return Report.describe(error);
         }
     }
 
