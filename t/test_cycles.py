@@ -11,6 +11,9 @@ BATCH = 50
 
 MAY_GROW_KIB = 4096
 
+JAVA_OPTS = "-Xms24m -Xmx24m -XX:+AlwaysPreTouch -XX:MetaspaceSize=8m -Xint"
+"""What the VM would grow into is there from the start; -Xint, as compiled code comes later."""
+
 KINDS = {
     "unpinned": 'ngx.load_ffi("echo", nil, {unpin = true})',
     "fresh": 'ngx.load_ffi("echo?")',
@@ -20,9 +23,10 @@ KINDS = {
 }
 
 
-def run_cycles(server, load, prelude=""):
+def run_cycles(server, load, prelude="", warm_up=2 * BATCH):
     """Runs some to warm up, then the thousand, and sees that nothing grew."""
     nginx = server(
+        env={"JAVA_OPTS": JAVA_OPTS},
         prelude=prelude,
         lua=f"""
             local first = tonumber(ngx.var.arg_first)
@@ -36,7 +40,7 @@ def run_cycles(server, load, prelude=""):
             collectgarbage()
         """,
     )
-    cycle(nginx, 2 * BATCH)
+    cycle(nginx, warm_up)
     before = nginx.usage()
     cycle(nginx, CYCLES)
     wait_for(lambda: nginx.usage().threads <= before.threads)
@@ -51,7 +55,7 @@ def cycle(nginx, times):
 
 
 def test_cycles_leave_nothing_behind(server, lang):
-    run_cycles(server, 'load_app("echo")', prelude=lang.prelude)
+    run_cycles(server, 'load_app("echo")', lang.prelude, lang.warm_up)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -18,6 +18,8 @@ class Language:
     load: str
     """A Lua expression that loads the app named by the Lua variable app, with
     the options opts."""
+    warm_up: int = 100
+    """Loads and unloads until the memory of a worker does not grow any more."""
 
     def __str__(self) -> str:
         return self.name
@@ -34,5 +36,5 @@ _JAVA_CLASS = '(("_" .. app):gsub("_(%l)", string.upper))'
 LANGUAGES = [
     Language("c", "ngx.load_ffi(app, nil, opts)"),
     Language("python", 'ngx.load_ffi("ffi_python3", app .. ",init,", opts)'),
-    Language("java", f'ngx.load_ffi("ffi_java", {_JAVA_CLASS} .. ",init,", opts)'),
+    Language("java", f'ngx.load_ffi("ffi_java", {_JAVA_CLASS} .. ",init,", opts)', warm_up=1000),
 ]
