@@ -11,6 +11,9 @@ BATCHES = 20
 
 MAY_GROW_KIB = 4096
 
+JAVA_OPTS = "-Xms24m -Xmx24m -XX:+AlwaysPreTouch -XX:MetaspaceSize=8m -Xint"
+"""What the VM would grow into is there from the start; -Xint, as compiled code comes later."""
+
 KINDS = {
     "unpinned": 'ngx.load_ffi("echo", nil, {unpin = true})',
     "fresh": 'ngx.load_ffi("echo?")',
@@ -20,10 +23,18 @@ KINDS = {
 }
 
 
-def run_cycles(server, load, prelude="", cycles=CYCLES, may_grow_kib=MAY_GROW_KIB):
+def run_cycles(
+    server,
+    load,
+    prelude="",
+    cycles=CYCLES,
+    may_grow_kib=MAY_GROW_KIB,
+    warm_up=2 * CYCLES // BATCHES,
+):
     """Runs some to warm up, then all, and sees that nothing grew."""
     batch = cycles // BATCHES
     nginx = server(
+        env={"JAVA_OPTS": JAVA_OPTS},
         prelude=prelude,
         lua=f"""
             local first = tonumber(ngx.var.arg_first)
@@ -37,7 +48,7 @@ def run_cycles(server, load, prelude="", cycles=CYCLES, may_grow_kib=MAY_GROW_KI
             collectgarbage()
         """,
     )
-    cycle(nginx, 2 * batch, batch)
+    cycle(nginx, warm_up, batch)
     before = nginx.usage()
     cycle(nginx, cycles, batch)
     wait_for(lambda: nginx.usage().threads <= before.threads)
@@ -58,6 +69,7 @@ def test_cycles_leave_nothing_behind(server, lang):
         prelude=lang.prelude,
         cycles=lang.cycles,
         may_grow_kib=lang.may_grow_kib,
+        warm_up=lang.warm_up,
     )
 
 

@@ -23,6 +23,8 @@ class Language:
     seconds."""
     may_grow_kib: int = 4096
     """Of memory, meanwhile."""
+    warm_up: int = 100
+    """Loads and unloads until the memory of a worker does not grow any more."""
 
     def __str__(self) -> str:
         return self.name
@@ -48,5 +50,5 @@ LANGUAGES = [
         cycles=200,
         may_grow_kib=12288,
     ),
-    Language("java", f'ngx.load_ffi("ffi_java", {_JAVA_CLASS} .. ",init,", opts)'),
+    Language("java", f'ngx.load_ffi("ffi_java", {_JAVA_CLASS} .. ",init,", opts)', warm_up=1000),
 ]

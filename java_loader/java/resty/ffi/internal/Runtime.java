@@ -61,6 +61,9 @@ final class Runtime implements Host {
     private void run() {
         try {
             enter();
+            if (server != null) {
+                server.start();
+            }
             failure = null;
         } catch (LoadException error) {
             failure = error.getMessage();

@@ -20,6 +20,10 @@ final class Server {
     private final Threads threads;
     private final long tq;
     private final String name;
+    private final List<Thread> others = new ArrayList<>();
+
+    /** Their names, for nginx; 0: one handler answers all. Set once before any thread starts. */
+    private long methods;
 
     Server(Object handler, Threads threads, long tq, String name) {
         this.handler = handler;
@@ -29,23 +33,33 @@ final class Server {
         this.name = name;
     }
 
-    /** Returns when the queue has ended and every call that was taken is answered. */
-    void run() {
+    /** Starts what the runtime's thread does not do itself; run() must follow. */
+    void start() {
         String[] names = dispatcher.names();
-        long methods = names.length > 0 ? Nginx.createMethods(names) : 0;
+        methods = names.length > 0 ? Nginx.createMethods(names) : 0;
         if (names.length > 0 && methods == 0) {
             throw new OutOfMemoryError("no memory for the names of methods");
         }
-        try {
-            if (threads.count() == 0) {
-                runPerCall(methods);
-            } else {
-                runThreads(methods);
+        for (int i = 1; i < threads.count(); i++) {
+            Thread other = new Thread(() -> poll(1, this::answer), name + "-" + i);
+            other.setDaemon(true);
+            others.add(other);
+            other.start();
+        }
+    }
+
+    /** Returns when the queue has ended and every call that was taken is answered. */
+    void run() {
+        if (threads.count() == 0) {
+            try (CallThreads calls = new CallThreads(name)) {
+                poll(BATCH, (task, call) -> calls.start(() -> answer(task, call)));
             }
-        } finally {
-            if (methods != 0) {
-                Nginx.freeMethods(methods);
-            }
+        } else {
+            poll(threads.count() == 1 ? BATCH : 1, this::answer);
+        }
+        others.forEach(other -> Waiting.forEver(other::join));
+        if (methods != 0) {
+            Nginx.freeMethods(methods);
         }
     }
 
@@ -56,40 +70,11 @@ final class Server {
         }
     }
 
-    private void runThreads(long methods) {
-        List<Thread> others = startOthers(methods);
-        poll(methods, threads.count() == 1 ? BATCH : 1, this::answer);
-        others.forEach(other -> Waiting.forEver(other::join));
-    }
-
-    private List<Thread> startOthers(long methods) {
-        List<Thread> others = new ArrayList<>();
-        for (int i = 1; i < threads.count(); i++) {
-            Thread other = new Thread(() -> poll(methods, 1, this::answer), name + "-" + i);
-            other.setDaemon(true);
-            try {
-                other.start();
-            } catch (OutOfMemoryError error) {
-                // No more threads: these have to do.
-                Report.log(error);
-                break;
-            }
-            others.add(other);
-        }
-        return others;
-    }
-
-    private void runPerCall(long methods) {
-        try (CallThreads calls = new CallThreads(name)) {
-            poll(methods, BATCH, (task, call) -> calls.start(() -> answer(task, call)));
-        }
-    }
-
     private interface Taker {
         void take(Task task, Handler call);
     }
 
-    private void poll(long methods, int batch, Taker taker) {
+    private void poll(int batch, Taker taker) {
         long[] tasks = new long[2 * batch];
         byte[][] requests = new byte[batch][];
         int n = 0;
