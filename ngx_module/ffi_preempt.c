@@ -16,6 +16,11 @@ static atomic_uint            ffi_preempt_n;
 
 static pthread_mutex_t        ffi_preempt_lock = PTHREAD_MUTEX_INITIALIZER;
 
+/* this thread's: the handlers are being called; no lazy allocation of it, as
+   signal handlers must not have any */
+static _Thread_local int      ffi_preempt_inside
+    __attribute__((tls_model("initial-exec")));
+
 
 static void ffi_preempt_handler(int signo, siginfo_t *info, void *context);
 static void ffi_preempt_adopt(void);
@@ -68,15 +73,26 @@ ffi_preempt_adopt(void)
 }
 
 
-/* any thread that Go started; a signal handler */
+/*
+ * Any thread that Go started; a signal handler.  A library whose runtime has
+ * not started yet passes the signal on to the handler that it found: this one.
+ */
 static void
 ffi_preempt_handler(int signo, siginfo_t *info, void *context)
 {
     unsigned  i, n;
+
+    if (ffi_preempt_inside) {
+        return;
+    }
+
+    ffi_preempt_inside = 1;
 
     n = atomic_load_explicit(&ffi_preempt_n, memory_order_acquire);
 
     for (i = 0; i < n; i++) {
         ffi_preempt_handlers[i](signo, info, context);
     }
+
+    ffi_preempt_inside = 0;
 }

@@ -71,6 +71,19 @@ ngx_http_lua_ffi_image_format(const char *fmt, ...)
 }
 
 
+void
+ngx_http_lua_ffi_image_locate(ngx_http_lua_ffi_image_t *image,
+    ngx_http_lua_ffi_location_t *location)
+{
+    if (image->found && strlen(image->path) < sizeof(location->path)
+        && stat(image->path, &location->st) == 0)
+    {
+        strcpy(location->path, image->path);
+        location->found = 1;
+    }
+}
+
+
 ngx_uint_t
 ngx_http_lua_ffi_image_is(ngx_http_lua_ffi_image_t *image,
     ngx_http_lua_ffi_location_t *location)

@@ -51,6 +51,10 @@ struct ngx_http_lua_ffi_image_s {
 };
 
 
+/* Where the dynamic linker has found it, the file as it is now. */
+void ngx_http_lua_ffi_image_locate(ngx_http_lua_ffi_image_t *image,
+    ngx_http_lua_ffi_location_t *location);
+
 /* Whether the image was made from the file as it is now. */
 ngx_uint_t ngx_http_lua_ffi_image_is(ngx_http_lua_ffi_image_t *image,
     ngx_http_lua_ffi_location_t *location);

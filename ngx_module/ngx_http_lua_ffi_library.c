@@ -456,6 +456,10 @@ ngx_http_lua_ffi_op_image(ngx_http_lua_ffi_op_t *op)
     }
 
     if (image != NULL) {
+        if (!location.found) {
+            ngx_http_lua_ffi_image_locate(image, &location);
+        }
+
         if (ngx_http_lua_ffi_image_is(image, &location)) {
             return image;
         }

@@ -178,3 +178,24 @@ def test_copies_are_counted_and_end_before_the_dynamic_linker_does(server, tmp_p
     assert nginx.values("/?name=it&cfg=version") == ["1"]
     nginx.reload()
     assert nginx.values("/?name=it%3f&cfg=version") == ["2"]
+
+
+def test_library_is_loaded_while_the_threads_of_another_are_interrupted(server):
+    """As Go's collector does; the signal's handler changes meanwhile."""
+    nginx = server(
+        lua={
+            "/busy": """
+                local rt = ngx.load_ffi("go_apps", "misfits")
+                for i = 1, 20 do
+                    assert(rt:collect())
+                end
+                return "collected"
+            """,
+            "/other": 'return ngx.load_ffi("go_cfg", "x"):get()',
+        }
+    )
+    for _ in range(3):
+        busy = [nginx.begin("/busy") for _ in range(4)]
+        assert nginx.values("/other") == [True, "x"]
+        assert [call.result() for call in busy] == [["collected"]] * 4
+        nginx.reload()

@@ -306,3 +306,25 @@ def test_reloads_under_load_lose_no_call(server):
 
 def test_library_of_the_field_runs(nginx):
     assert nginx.values(path("rust_field", "it", "b", cfg="a")) == [True, "ab"]
+
+
+@pytest.mark.parametrize("flavour", ["tokio", "tokio with threads"])
+def test_no_future_outlives_its_caller_however_soon_that_gives_up(server, flavour):
+    """It may be abandoned on its way from the queue to the future."""
+    nginx = server(
+        lua=f"""
+            local rt = ngx.load_ffi("rust_inspect", "{flavour}")
+            for round = 1, 20 do
+                local threads = {{}}
+                for i = 1, 60 do
+                    threads[i] = ngx.thread.spawn(rt.sleep, rt, "600000",
+                                                  {{timeout = 0.001 * (i % 7 + 1)}})
+                end
+                for i = 1, 60 do
+                    ngx.thread.wait(threads[i])
+                end
+            end
+            return rt:__unload(10)
+        """
+    )
+    assert nginx.values() == [True]

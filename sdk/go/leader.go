@@ -1,12 +1,10 @@
 package restyffi
 
 import (
-	goruntime "runtime"
 	"sync/atomic"
 	"time"
 
 	"restyffi/internal/host"
-	"restyffi/internal/ngx"
 )
 
 // How calls are run. To wake another thread for a call costs a hundred times
@@ -71,30 +69,12 @@ type leader struct {
 	seen  uint64 // the watchdog's: turn, when it looked last
 }
 
-// lead starts a leader. rest is what the one before has not come to, of what
-// it polled at that time.
+// lead runs calls until the runtime is unloaded, or the leader deposed. rest is
+// what the one before has not come to, of what it polled at that time.
 //
-// nginx waits for every thread that has polled to be told of the end, or to
-// end. So the leader is locked to its thread, which ends with it: Go ends any
-// but its first one.
+// It is not locked to a thread: that would end with it, and nginx would take the
+// children that handlers started there for its own.
 func (rt *runtime) lead(rest []host.Call, polled time.Time) {
-	goruntime.LockOSThread()
-	if ngx.IsFirstThread() {
-		locked := make(chan bool)
-		go func() {
-			goruntime.LockOSThread()
-			locked <- true
-			rt.poll(rest, polled)
-		}()
-		<-locked
-		goruntime.UnlockOSThread()
-		return
-	}
-	rt.poll(rest, polled)
-}
-
-// poll runs calls until the runtime is unloaded, or the leader deposed.
-func (rt *runtime) poll(rest []host.Call, polled time.Time) {
 	defer rt.running.Done()
 	l := &leader{rt: rt, polled: polled}
 	l.spawn(rest)

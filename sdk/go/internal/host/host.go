@@ -30,7 +30,7 @@ type Call struct {
 }
 
 // A Queue is the task queue of one runtime. All methods may be called from any
-// goroutine, but for Poll, which belongs to one that is locked to its thread.
+// goroutine, but for Poll, which one calls at a time.
 type Queue interface {
 	// Poll waits for calls and stores them; 0 is the end of the queue.
 	Poll(calls *[MaxBatch]Call) int

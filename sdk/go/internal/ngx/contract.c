@@ -1,7 +1,6 @@
 #include "contract.h"
 
 #include <fcntl.h>
-#include <pthread.h>
 
 
 #define RESTYFFI_POLL_MAX  64
@@ -45,13 +44,6 @@ int
 restyffi_in_nginx(void)
 {
     return ngx_http_lua_ffi_task_poll_many != NULL;
-}
-
-
-uintptr_t
-restyffi_thread(void)
-{
-    return (uintptr_t) pthread_self();
 }
 
 

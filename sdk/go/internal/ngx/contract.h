@@ -27,9 +27,6 @@ typedef struct {
 /* Whether the functions of nginx are there; they are not in a test. */
 int restyffi_in_nginx(void);
 
-/* The calling thread. */
-uintptr_t restyffi_thread(void);
-
 /* Waits for calls.  What they point to is borrowed until they are answered. */
 int restyffi_poll(uintptr_t tq, restyffi_call_t *calls, int max);
 

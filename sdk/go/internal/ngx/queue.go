@@ -93,14 +93,6 @@ func (q *queue) Log(task host.Task, level int, text string) {
 	C.restyffi_log(q.tq, C.uintptr_t(task), C.int(level), chars(text), C.size_t(len(text)))
 }
 
-// Packages are initialised on Go's first thread.
-var firstThread = C.restyffi_thread()
-
-// IsFirstThread tells whether this goroutine runs there.
-func IsFirstThread() bool {
-	return C.restyffi_thread() == firstThread
-}
-
 // Log writes to the log without the name of a runtime.
 func Log(level int, text string) {
 	if C.restyffi_in_nginx() == 0 {

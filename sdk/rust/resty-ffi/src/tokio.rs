@@ -122,8 +122,12 @@ impl<H: AsyncHandler> Server<H> {
     /// Eager: calls begin here, and most end here, too. Else on any thread.
     async fn serve(&self, events: Events, eager: bool) {
         let mut tasks = [ptr::null_mut(); BATCH];
-        while let Some(count) = self.queue.poll_many(&mut tasks) {
+        loop {
+            // First: each is told of once, and what is polled is not noted yet.
             self.calls.cancel(self.queue);
+            let Some(count) = self.queue.poll_many(&mut tasks) else {
+                break;
+            };
             if count == 0 {
                 events.wait().await;
                 continue;
