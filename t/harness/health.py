@@ -20,8 +20,9 @@ _HARMLESS = re.compile(
     "|WARNING: AddressSanitizer failed to allocate"  # as malloc() may
 )
 
-MAY_GROW_THREADS = 24
-"""Threads that the runtimes of one test may hold in a worker until it ends."""
+MAY_GROW_THREADS = 48
+"""Threads that the runtimes of one test may hold in a worker until it ends: a
+JVM has some twenty."""
 
 MAY_GROW_FILES = 64
 """An event loop of Node.js holds six, and its threads have one each."""
