@@ -48,6 +48,12 @@ typedef enum {
 } vm_state_t;
 
 
+/* nginx ignores PIPE and needs CHLD. */
+static const int        signals[] = { SIGCHLD, SIGPIPE, SIGXFSZ };
+
+#define SIGNALS     (sizeof(signals) / sizeof(signals[0]))
+
+
 static pthread_mutex_t  lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t   settled = PTHREAD_COND_INITIALIZER;
 
@@ -60,6 +66,11 @@ static char             why[VM_ERROR_MAX];
 static char             jar[PATH_MAX];
 static char             said[SAID_MAX];
 static __thread int     starts;
+static struct {
+    char              **environment;
+    char               *locale;
+    struct sigaction    actions[SIGNALS];
+}                       process;
 
 
 static void
@@ -116,6 +127,43 @@ fail_with_said(void)
 }
 
 
+/* What is nginx's, and the VM would change. */
+static void
+save_process(void)
+{
+    size_t  i;
+
+    process.environment = environ;
+    process.locale = strdup(setlocale(LC_ALL, NULL));
+
+    for (i = 0; i < SIGNALS; i++) {
+        (void) sigaction(signals[i], NULL, &process.actions[i]);
+    }
+}
+
+
+static void
+restore_process(void)
+{
+    size_t  i;
+
+    for (i = 0; i < SIGNALS; i++) {
+        (void) sigaction(signals[i], &process.actions[i], NULL);
+    }
+
+    /* for children that ended meanwhile */
+    (void) kill(getpid(), SIGCHLD);
+
+    if (process.locale != NULL) {
+        (void) setlocale(LC_ALL, process.locale);
+        free(process.locale);
+    }
+
+    /* ours is never freed: somebody may have found it */
+    environ = process.environment;
+}
+
+
 /*
  * The VM gives up, which would end the worker.  While it starts the load can
  * fail instead; the thread must not return.
@@ -127,6 +175,7 @@ keep_from_ending(void)
         return;
     }
 
+    restore_process();
     fail_with_said();
     settle(VM_DEAD);
 
@@ -146,87 +195,53 @@ has_locale(void)
 
 /*
  * setenv() would free what another thread may be reading: an environment of
- * our own takes the place of the old one while the VM starts.
+ * our own takes the place of the old one while the VM starts.  Returns 0, or
+ * -1 without memory.
  */
+static int
+extend_environment(void)
+{
+    char   **extended;
+    size_t   n;
+
+    for (n = 0; environ[n] != NULL; n++) { /* void */ }
+
+    extended = calloc(n + 3, sizeof(char *));
+    if (extended == NULL) {
+        return -1;
+    }
+
+    memcpy(extended, environ, n * sizeof(char *));
+    extended[n] = (char *) SUSPEND;
+
+    if (!has_locale()) {
+        extended[n + 1] = (char *) LOCALE;
+    }
+
+    environ = extended;
+
+    return 0;
+}
+
+
 static jint
 create_vm(const libjvm_t *libjvm, JNIEnv **env, JavaVMInitArgs *args)
 {
-    jint     rc;
-    char   **after, **before;
-    size_t   n;
+    jint  rc;
 
-    before = environ;
+    save_process();
 
-    for (n = 0; before[n] != NULL; n++) { /* void */ }
-
-    after = calloc(n + 3, sizeof(char *));
-    if (after == NULL) {
-        return JNI_ENOMEM;
-    }
-
-    memcpy(after, before, n * sizeof(char *));
-    after[n] = (char *) SUSPEND;
-
-    if (!has_locale()) {
-        after[n + 1] = (char *) LOCALE;
-    }
-
-    environ = after;
-    rc = libjvm->create(&running, (void **) env, args);
-    environ = before;
-
-    /* never freed: somebody may have found it */
-
-    return rc;
-}
-
-
-/*
- * What the class that starts processes does when it is initialised: it takes
- * SIGCHLD from nginx.  Better now than later.
- */
-static void
-initialise_processes(JNIEnv *env)
-{
-    (void) (*env)->FindClass(env, "java/lang/ProcessImpl");
-    (*env)->ExceptionClear(env);
-}
-
-
-/*
- * The VM would change what becomes of SIGPIPE, which nginx ignores, of SIGCHLD
- * and SIGXFSZ, and the process's locale.
- */
-static jint
-create_vm_for_nginx(const libjvm_t *libjvm, JNIEnv **env,
-    JavaVMInitArgs *args)
-{
-    jint              rc;
-    char             *locale;
-    struct sigaction  child, pipe, size;
-
-    locale = strdup(setlocale(LC_ALL, NULL));
-    (void) sigaction(SIGCHLD, NULL, &child);
-    (void) sigaction(SIGPIPE, NULL, &pipe);
-    (void) sigaction(SIGXFSZ, NULL, &size);
-
-    rc = create_vm(libjvm, env, args);
+    rc = extend_environment() == 0
+             ? libjvm->create(&running, (void **) env, args)
+             : JNI_ENOMEM;
 
     if (rc == JNI_OK) {
-        initialise_processes(*env);
+        /* takes SIGCHLD when it is initialised: better now than later */
+        (void) (**env)->FindClass(*env, "java/lang/ProcessImpl");
+        (**env)->ExceptionClear(*env);
     }
 
-    (void) sigaction(SIGCHLD, &child, NULL);
-    (void) sigaction(SIGPIPE, &pipe, NULL);
-    (void) sigaction(SIGXFSZ, &size, NULL);
-
-    /* for children that ended meanwhile */
-    (void) kill(getpid(), SIGCHLD);
-
-    if (locale != NULL) {
-        (void) setlocale(LC_ALL, locale);
-        free(locale);
-    }
+    restore_process();
 
     return rc;
 }
@@ -263,7 +278,7 @@ start(void)
     child_install();
 
     said[0] = '\0';
-    rc = create_vm_for_nginx(&libjvm, &env, args);
+    rc = create_vm(&libjvm, &env, args);
     options_free(args);
 
     if (rc != JNI_OK) {
