@@ -11,6 +11,9 @@ from harness.java import tool
 from harness.wait import wait_for
 
 
+FORKS = pytest.mark.no_asan("libasan's allocator may hold a lock when a thread forks")
+
+
 def status(pid, *names):
     text = Path(f"/proc/{pid}/status").read_text()
     return [int(re.search(rf"^{name}:\s*(\w+)", text, re.MULTILINE)[1], 16) for name in names]
@@ -24,7 +27,11 @@ def signals(mask):
 
 
 @pytest.mark.parametrize(
-    "body", ["return request.body();", 'new ProcessBuilder("true").start().waitFor(); return null;']
+    "body",
+    [
+        "return request.body();",
+        pytest.param('new ProcessBuilder("true").start().waitFor(); return null;', marks=FORKS),
+    ],
 )
 def test_worker_keeps_its_signals(java, body):
     java.write_app("App", body)
@@ -176,6 +183,7 @@ def test_exit_in_close_ends_nothing(java):
 # ---- child processes
 
 
+@FORKS
 def test_exit_codes_of_child_processes_arrive(java):
     java.write_app(
         "App",
@@ -191,6 +199,7 @@ def test_exit_codes_of_child_processes_arrive(java):
     assert [call.result() for call in calls] == [[True, "50"]] * 4
 
 
+@FORKS
 def test_child_process_can_be_told_to_end(java):
     java.write_app(
         "App",
@@ -203,6 +212,7 @@ def test_child_process_can_be_told_to_end(java):
     assert java.answer("App,init") == "143"
 
 
+@FORKS
 def test_output_of_a_child_process_is_read(java):
     java.write_app(
         "App",
