@@ -10,7 +10,6 @@ import pytest
 from harness.java import tool
 from harness.wait import wait_for
 
-
 FORKS = pytest.mark.no_asan("libasan's allocator may hold a lock when a thread forks")
 
 
