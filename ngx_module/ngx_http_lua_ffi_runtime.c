@@ -882,6 +882,9 @@ ngx_http_lua_ffi_runtime_shutdown(void)
 
     ngx_http_lua_ffi_ending = 1;
 
+    /* before the queues end: who asked to be told of its calls may leave then */
+    ngx_http_lua_ffi_call_fail(NGX_HTTP_LUA_FFI_SHUTDOWN);
+
     for (q = ngx_queue_head(&ngx_http_lua_ffi_runtimes);
          q != ngx_queue_sentinel(&ngx_http_lua_ffi_runtimes);
          q = next)
@@ -906,8 +909,6 @@ ngx_http_lua_ffi_runtime_shutdown(void)
         rt = ngx_queue_data(q, ngx_http_lua_ffi_runtime_t, link);
         ngx_http_lua_ffi_call_settle(&rt->waiters, NGX_HTTP_LUA_FFI_SHUTDOWN);
     }
-
-    ngx_http_lua_ffi_call_fail(NGX_HTTP_LUA_FFI_SHUTDOWN);
 }
 
 
