@@ -44,17 +44,14 @@ def folder(tmp_path):
 def replace(folder, version):
     """By rename, as an installer does."""
     (folder / "new").mkdir(exist_ok=True)
-    library.build("version", folder / "new", {"VERSION": version}).rename(
-        folder / "libversion.so"
-    )
+    library.build("version", folder / "new", {"VERSION": version}).rename(folder / "libversion.so")
 
 
 # ---- what changes, and for whom
 
 
 def test_handle_that_others_hold_follows_a_reload(server, folder):
-    nginx = server(library_path=[folder],
-        http=hold('ngx.load_ffi("version")'), lua=HELD)
+    nginx = server(library_path=[folder], http=hold('ngx.load_ffi("version")'), lua=HELD)
     assert nginx.values() == [True, "1"]
     replace(folder, "2")
     assert nginx.values("/reload") == [True]
