@@ -32,7 +32,7 @@ local REASON_MAX = 1000
 -- They have a body, even if it is empty.
 local WITH_BODY = { POST = true, PUT = true, PATCH = true }
 
-local folder, rest
+local configuration
 
 -- Of this worker: its number, the runtime, its version, the one that was tried
 -- last and what was wrong with it, the one that is being loaded.
@@ -42,7 +42,6 @@ local served = 0
 local tried = 0
 local reason
 local loading
-local is_odd = false
 local pause_end = 0
 
 
@@ -66,11 +65,14 @@ local function newest()
 end
 
 
--- This worker's two configurations for one folder, in turn: new code loads
--- beside the old, and never finds a runtime that is already there: Lua of the
--- user's own would not spell it so.
-local function configuration(odd)
-    return folder .. (odd and "/././" or "/./") .. rest
+-- The runtime, with fresh code; or nothing and err, and the old code serves on.
+local function fresh()
+    local rt = current
+    if not rt then
+        return ngx.load_ffi(LIBRARY, configuration)
+    end
+    local ok, err = rt:__reload()
+    return ok and rt, err
 end
 
 
@@ -78,18 +80,14 @@ local function load(number)
     -- Stays there when this worker ends meanwhile: see start().
     loading = number
     tell("loading", number)
-    local rt, err = ngx.load_ffi(LIBRARY, configuration(not is_odd))
+    local rt, err = fresh()
     tell("loading", nil)
     loading = nil
 
     tried, reason = number, err
     if rt then
-        local old = current
-        current, served, is_odd = rt, number, not is_odd
+        current, served = rt, number
         tell("served", number)
-        if old then
-            old:__unload()
-        end
     else
         tell("reason", err:sub(1, REASON_MAX))
     end
@@ -237,7 +235,7 @@ local function call(method, body)
     if res ~= "unloaded" then
         return ok, res
     end
-    -- Replaced since, it has not seen the call: another one may.
+    -- It died before it has seen the call: another one may.
     rt, err = runtime()
     if not rt then
         return false, nil, err
@@ -248,7 +246,8 @@ end
 
 -- init_by_lua: the folder of the module, and what follows in a configuration.
 function _M.init(path, cfg)
-    folder, rest = path, cfg
+    -- "/./": Lua of the user's own would not spell it so
+    configuration = path .. "/./" .. cfg
 end
 
 
