@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from harness import go
+from harness import go, library
 from harness.wait import wait_for
 
 
@@ -220,6 +220,29 @@ def test_loop_in_one_library_does_not_stop_it_when_another_was_loaded(server):
     )
     nginx.values("/collect")
     assert nginx.values("/other") == [True, "x"]
+    spinning = nginx.begin()
+    for _ in range(3):
+        assert nginx.values("/collect") == [True, "fine"]
+    nginx.values("/release")
+    assert spinning.result() == [True, "fine"]
+
+
+def test_loop_does_not_stop_its_library_when_another_came_with_one_in_c(
+    server, libraries, tmp_path
+):
+    library.copy(libraries / "libgo_cfg.so", tmp_path)
+    library.build("version", tmp_path, needs="go_cfg")
+    nginx = server(
+        library_path=[tmp_path, libraries],
+        lua={
+            "/": app("misfits", "spin()"),
+            "/collect": app("misfits", "collect()"),
+            "/release": app("misfits", "release()"),
+            "/other": "return ngx.load_ffi('version'):get()",
+        },
+    )
+    nginx.values("/collect")
+    assert nginx.values("/other") == [True, "1"]
     spinning = nginx.begin()
     for _ in range(3):
         assert nginx.values("/collect") == [True, "fine"]
