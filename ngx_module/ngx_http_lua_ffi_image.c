@@ -189,8 +189,8 @@ ngx_http_lua_ffi_image_copy(ngx_http_lua_ffi_location_t *location,
 
 failed:
 
-    *error = ngx_http_lua_ffi_image_format("cannot copy \"%s\": %s", location->path,
-                                     strerror(errno));
+    *error = ngx_http_lua_ffi_image_format("cannot copy \"%s\": %s",
+                                           location->path, strerror(errno));
 
     if (to != -1) {
         (void) close(to);

@@ -30,7 +30,7 @@ typedef struct ngx_http_lua_ffi_image_s  ngx_http_lua_ffi_image_t;
 
 /* Used by one operation of its library at a time. */
 struct ngx_http_lua_ffi_image_s {
-    ngx_http_lua_ffi_image_t       *next;        /* of those that are no copies */
+    ngx_http_lua_ffi_image_t       *next;        /* that is no copy */
     void                           *handle;
     int                             fd;          /* of a private copy, or -1 */
     char                           *path;

@@ -338,8 +338,9 @@ static void
 ngx_http_lua_ffi_op_warn(ngx_http_lua_ffi_op_t *op)
 {
     if (op->warning != NULL) {
-        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0, "ffi: runtime \"%s\": %s",
-                      ffi_queue_name(op->queue), op->warning);
+        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+                      "ffi: runtime \"%s\": %s", ffi_queue_name(op->queue),
+                      op->warning);
         op->warning = NULL;
     }
 }
