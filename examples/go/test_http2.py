@@ -8,14 +8,6 @@ from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
-from harness.port import Port
-
-
-@pytest.fixture
-def port() -> Iterator[int]:
-    port = Port()
-    yield port.number
-    port.release()
 
 
 def make_certificate(folder: Path) -> None:
