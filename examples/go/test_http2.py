@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
-from typing import Any, Iterator
-
-import pytest
+from typing import Any
 
 
 def make_certificate(folder: Path) -> None:
