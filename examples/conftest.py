@@ -20,6 +20,7 @@ sys.path.append(str(PROJECT / "t"))
 
 from harness import health  # noqa: E402
 from harness.config import Config  # noqa: E402
+from harness.port import Port  # noqa: E402
 from harness.server import Server  # noqa: E402
 
 
@@ -45,6 +46,14 @@ def server() -> Iterator[Callable[..., Server]]:
         finally:
             made.close()
         made.remove()
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A port for a server of the test's own."""
+    reserved = Port()
+    yield reserved.number
+    reserved.release()
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 #include "ffi_preempt.h"
 
 #include <dlfcn.h>
+#include <link.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -22,54 +23,59 @@ static _Thread_local int      ffi_preempt_inside
     __attribute__((tls_model("initial-exec")));
 
 
+static int ffi_preempt_stays(ffi_preempt_handler_t handler);
 static void ffi_preempt_handler(int signo, siginfo_t *info, void *context);
-static void ffi_preempt_adopt(void);
 
 
-void *
-ffi_preempt_open(const char *file, int flags)
-{
-    void  *handle;
-
-    /* of two at a time, one handler would be lost */
-    pthread_mutex_lock(&ffi_preempt_lock);
-
-    handle = dlopen(file, flags);
-
-    if (handle != NULL) {
-        ffi_preempt_adopt();
-    }
-
-    pthread_mutex_unlock(&ffi_preempt_lock);
-
-    return handle;
-}
-
-
-/* guarded by lock */
-static void
+void
 ffi_preempt_adopt(void)
 {
     unsigned          n;
     struct sigaction  sa;
 
+    pthread_mutex_lock(&ffi_preempt_lock);
+
     n = atomic_load_explicit(&ffi_preempt_n, memory_order_relaxed);
 
-    if (n == FFI_PREEMPT_MAX
-        || sigaction(SIGURG, NULL, &sa) != 0
-        || !(sa.sa_flags & SA_SIGINFO)
-        || sa.sa_sigaction == ffi_preempt_handler)
+    if (n < FFI_PREEMPT_MAX
+        && sigaction(SIGURG, NULL, &sa) == 0
+        && (sa.sa_flags & SA_SIGINFO)
+        && sa.sa_sigaction != ffi_preempt_handler
+        && ffi_preempt_stays(sa.sa_sigaction))
     {
-        return;
+        ffi_preempt_handlers[n] = sa.sa_sigaction;
+
+        /* release: pairs with the handler's load */
+        atomic_store_explicit(&ffi_preempt_n, n + 1, memory_order_release);
+
+        sa.sa_sigaction = ffi_preempt_handler;
+        (void) sigaction(SIGURG, &sa, NULL);
     }
 
-    ffi_preempt_handlers[n] = sa.sa_sigaction;
+    pthread_mutex_unlock(&ffi_preempt_lock);
+}
 
-    /* release: pairs with the handler's load */
-    atomic_store_explicit(&ffi_preempt_n, n + 1, memory_order_release);
 
-    sa.sa_sigaction = ffi_preempt_handler;
-    (void) sigaction(SIGURG, &sa, NULL);
+/* Whether it is in a library that is never unmapped, as those of Go. */
+static int
+ffi_preempt_stays(ffi_preempt_handler_t handler)
+{
+    Dl_info           info;
+    ElfW(Dyn)        *entry;
+    struct link_map  *map;
+
+    if (dladdr1((void *) handler, &info, (void **) &map, RTLD_DL_LINKMAP) == 0)
+    {
+        return 0;
+    }
+
+    for (entry = map->l_ld; entry->d_tag != DT_NULL; entry++) {
+        if (entry->d_tag == DT_FLAGS_1) {
+            return (entry->d_un.d_val & DF_1_NODELETE) != 0;
+        }
+    }
+
+    return 0;
 }
 
 

@@ -15,10 +15,11 @@
 #define FFI_PREEMPT_MAX  128
 
 /*
- * dlopen() of a library that may be one of Go's, and is then never unmapped.
- * Any thread; blocks.
+ * Sees to the handler of a Go library that was opened.  To be called after each
+ * dlopen() that may have opened one, before the next: of two, only the handler
+ * of the last is found.  Any thread.
  */
-void *ffi_preempt_open(const char *file, int flags);
+void ffi_preempt_adopt(void);
 
 
 #endif /* FFI_PREEMPT_H_INCLUDED */

@@ -21,9 +21,11 @@
 
 /*
  * How many keys of thread-specific data, of 1024 in a process, must be free for
- * one more copy: others need some, too.
+ * one more library: others need some, too.  Of copies there is no end, so that
+ * they leave some to libraries that are yet to be mapped.
  */
-#define NGX_HTTP_LUA_FFI_KEYS_FREE   64
+#define NGX_HTTP_LUA_FFI_KEYS_FREE   16
+#define NGX_HTTP_LUA_FFI_KEYS_COPY   64
 
 
 _Static_assert(FFI_PREEMPT_MAX >= NGX_HTTP_LUA_FFI_RESIDENT_MAX,
@@ -39,16 +41,28 @@ typedef struct {
 
 
 /* any thread */
-static atomic_uint  ngx_http_lua_ffi_residents;
+static atomic_uint                ngx_http_lua_ffi_residents;
+
+/* guarded by lock, which is held while one is mapped or unmapped: no copies */
+static ngx_http_lua_ffi_image_t  *ngx_http_lua_ffi_images;
+
+static pthread_mutex_t            ngx_http_lua_ffi_images_lock
+    = PTHREAD_MUTEX_INITIALIZER;
 
 
 static char *ngx_http_lua_ffi_image_format(const char *fmt, ...)
     __attribute__((format(printf, 1, 2)));
-static ngx_int_t ngx_http_lua_ffi_image_count(
-    ngx_http_lua_ffi_image_t *image, const char *file, char **error);
-static ngx_uint_t ngx_http_lua_ffi_image_has_keys(void);
+static ngx_uint_t ngx_http_lua_ffi_image_free_keys(void);
 static int ngx_http_lua_ffi_image_copy(ngx_http_lua_ffi_location_t *location,
     char **error);
+static ngx_int_t ngx_http_lua_ffi_image_map(ngx_http_lua_ffi_image_t *image,
+    ngx_http_lua_ffi_location_t *location, const char *file, char **error);
+static ngx_uint_t ngx_http_lua_ffi_image_is_mapped(const char *file);
+static ngx_int_t ngx_http_lua_ffi_image_count(
+    ngx_http_lua_ffi_image_t *image, char **error);
+static ngx_http_lua_ffi_image_t *ngx_http_lua_ffi_image_known(void *handle);
+static void ngx_http_lua_ffi_image_add(ngx_http_lua_ffi_image_t *image);
+static void ngx_http_lua_ffi_image_remove(ngx_http_lua_ffi_image_t *image);
 static void ngx_http_lua_ffi_image_open_needed(const char *path, void *data);
 static ngx_int_t ngx_http_lua_ffi_image_symbols(
     ngx_http_lua_ffi_image_t *image, char **error);
@@ -105,28 +119,29 @@ ngx_http_lua_ffi_image_is(ngx_http_lua_ffi_image_t *image,
 
 
 /*
- * A copy may take keys that it never gives back, not even when it is unmapped:
- * Rust's standard library does, and ends the process when there is none.
+ * A library may take keys that it never gives back, not even when it is
+ * unmapped: Rust's standard library does, and ends the process when there is
+ * none.  Taking keys to count them would do that to others; glibc says of each
+ * number whether it is a key, and a NULL that is set where there is one changes
+ * nothing.
  */
 static ngx_uint_t
-ngx_http_lua_ffi_image_has_keys(void)
+ngx_http_lua_ffi_image_free_keys(void)
 {
-    ngx_uint_t     n, has;
-    pthread_key_t  keys[NGX_HTTP_LUA_FFI_KEYS_FREE];
+    ngx_uint_t     n;
+    pthread_key_t  key;
 
-    for (n = 0; n < NGX_HTTP_LUA_FFI_KEYS_FREE; n++) {
-        if (pthread_key_create(&keys[n], NULL) != 0) {
-            break;
+    n = 0;
+
+    for (key = 0; key < PTHREAD_KEYS_MAX; key++) {
+        if (pthread_getspecific(key) == NULL
+            && pthread_setspecific(key, NULL) == EINVAL)
+        {
+            n++;
         }
     }
 
-    has = (n == NGX_HTTP_LUA_FFI_KEYS_FREE);
-
-    while (n > 0) {
-        (void) pthread_key_delete(keys[--n]);
-    }
-
-    return has;
+    return n;
 }
 
 
@@ -174,8 +189,8 @@ ngx_http_lua_ffi_image_copy(ngx_http_lua_ffi_location_t *location,
 
 failed:
 
-    *error = ngx_http_lua_ffi_image_format("cannot copy \"%s\": %s", location->path,
-                                     strerror(errno));
+    *error = ngx_http_lua_ffi_image_format("cannot copy \"%s\": %s",
+                                           location->path, strerror(errno));
 
     if (to != -1) {
         (void) close(to);
@@ -193,11 +208,9 @@ ngx_http_lua_ffi_image_t *
 ngx_http_lua_ffi_image_open(ngx_http_lua_ffi_location_t *location,
     ngx_uint_t copy, ngx_uint_t global, char **error)
 {
-    int                        flags;
     char                       name[sizeof("/proc/self/fd/") + NGX_INT_T_LEN];
     const char                *file;
     ngx_http_lua_ffi_image_t  *image;
-    ngx_http_lua_ffi_needed_t  needed;
 
     image = calloc(1, sizeof(ngx_http_lua_ffi_image_t));
     if (image == NULL) {
@@ -205,20 +218,24 @@ ngx_http_lua_ffi_image_open(ngx_http_lua_ffi_location_t *location,
         return NULL;
     }
 
+    copy = copy && location->found;
+
     image->fd = -1;
     image->global = global;
     image->found = location->found;
 
     file = location->path;
 
-    if (copy && location->found) {
-        if (!ngx_http_lua_ffi_image_has_keys()) {
-            *error = strdup("libraries that were read afresh many times have "
-                            "used up the keys of thread-specific data; reload "
-                            "nginx");
-            goto failed;
-        }
+    if (ngx_http_lua_ffi_image_free_keys()
+        < (copy ? NGX_HTTP_LUA_FFI_KEYS_COPY : NGX_HTTP_LUA_FFI_KEYS_FREE))
+    {
+        *error = strdup("libraries that were read afresh many times have "
+                        "used up the keys of thread-specific data; reload "
+                        "nginx");
+        goto failed;
+    }
 
+    if (copy) {
         image->fd = ngx_http_lua_ffi_image_copy(location, error);
         if (image->fd == -1) {
             goto failed;
@@ -240,20 +257,61 @@ ngx_http_lua_ffi_image_open(ngx_http_lua_ffi_location_t *location,
         goto failed;
     }
 
-    needed.n = 0;
-    needed.global = global;
+    if (ngx_http_lua_ffi_image_map(image, location, file, error) != NGX_OK) {
+        goto failed;
+    }
+
+    if (ngx_http_lua_ffi_image_symbols(image, error) != NGX_OK) {
+        if (ngx_http_lua_ffi_image_close(image) == NGX_OK) {
+            goto failed;
+        }
+
+        ngx_http_lua_ffi_image_leave(image);
+        return NULL;
+    }
+
+    return image;
+
+failed:
+
+    ngx_http_lua_ffi_image_free(image);
+
+    return NULL;
+}
+
+
+static ngx_int_t
+ngx_http_lua_ffi_image_map(ngx_http_lua_ffi_image_t *image,
+    ngx_http_lua_ffi_location_t *location, const char *file, char **error)
+{
+    ngx_int_t                  rc;
+    ngx_uint_t                 mapped, counted;
+    ngx_http_lua_ffi_needed_t  needed;
 
     if (location->found && ffi_elf_truncated(file)) {
         *error = ngx_http_lua_ffi_image_format("\"%s\" is truncated: is it "
                                                "still being written?",
                                                location->path);
-        goto failed;
+        return NGX_ERROR;
     }
 
-    if (location->found
-        && ngx_http_lua_ffi_image_count(image, file, error) != NGX_OK)
-    {
-        goto failed;
+    needed.n = 0;
+    needed.global = image->global;
+
+    counted = 0;
+    rc = NGX_ERROR;
+
+    (void) pthread_mutex_lock(&ngx_http_lua_ffi_images_lock);
+
+    mapped = ngx_http_lua_ffi_image_is_mapped(file);
+
+    if (location->found) {
+        image->resident = ffi_elf_resident(file);
+        counted = image->resident && !mapped;
+
+        if (counted && ngx_http_lua_ffi_image_count(image, error) != NGX_OK) {
+            goto done;
+        }
     }
 
     if (image->fd != -1) {
@@ -261,12 +319,8 @@ ngx_http_lua_ffi_image_open(ngx_http_lua_ffi_location_t *location,
                               ngx_http_lua_ffi_image_open_needed, &needed);
     }
 
-    flags = RTLD_NOW | (global ? RTLD_GLOBAL : RTLD_LOCAL);
-
-    image->handle = image->counted || !location->found
-                        ? ffi_preempt_open(file, flags)
-                        : dlopen(file, flags);
-
+    image->handle = dlopen(file, RTLD_NOW | (image->global ? RTLD_GLOBAL
+                                                           : RTLD_LOCAL));
     if (image->handle == NULL) {
         *error = image->fd == -1
                      ? strdup(dlerror())
@@ -281,57 +335,51 @@ ngx_http_lua_ffi_image_open(ngx_http_lua_ffi_location_t *location,
     }
 
     if (image->handle == NULL) {
-        atomic_fetch_sub(&ngx_http_lua_ffi_residents, image->counted);
-        goto failed;
+        atomic_fetch_sub(&ngx_http_lua_ffi_residents, counted);
+        goto done;
     }
 
-    if (ngx_http_lua_ffi_image_symbols(image, error) != NGX_OK) {
-        if (ngx_http_lua_ffi_image_close(image) != NGX_OK) {
-            /* the descriptor is the name of what stays mapped */
-            image->fd = -1;
-        }
-
-        goto failed;
-    }
+    ffi_preempt_adopt();
 
     if (!location->found) {
         ngx_http_lua_ffi_image_find_path(image);
         image->resident = ffi_elf_resident(image->path);
-        atomic_fetch_add(&ngx_http_lua_ffi_residents, image->resident);
+        atomic_fetch_add(&ngx_http_lua_ffi_residents,
+                         image->resident && !mapped);
     }
 
-    return image;
+    ngx_http_lua_ffi_image_add(image);
 
-failed:
+    rc = NGX_OK;
 
-    ngx_http_lua_ffi_image_free(image);
+done:
 
-    return NULL;
+    (void) pthread_mutex_unlock(&ngx_http_lua_ffi_images_lock);
+
+    return rc;
 }
 
 
-/*
- * Notes whether the file can be unmapped; one that cannot, and is not mapped
- * yet, must not be one too many.
- */
-static ngx_int_t
-ngx_http_lua_ffi_image_count(ngx_http_lua_ffi_image_t *image,
-    const char *file, char **error)
+static ngx_uint_t
+ngx_http_lua_ffi_image_is_mapped(const char *file)
 {
-    void        *handle;
-    ngx_uint_t   n;
-
-    image->resident = ffi_elf_resident(file);
-
-    if (!image->resident) {
-        return NGX_OK;
-    }
+    void  *handle;
 
     handle = dlopen(file, RTLD_NOW|RTLD_NOLOAD);
+
     if (handle != NULL) {
         (void) dlclose(handle);
-        return NGX_OK;
     }
+
+    return handle != NULL;
+}
+
+
+/* One more that cannot be unmapped must not be one too many. */
+static ngx_int_t
+ngx_http_lua_ffi_image_count(ngx_http_lua_ffi_image_t *image, char **error)
+{
+    ngx_uint_t  n;
 
     n = atomic_fetch_add(&ngx_http_lua_ffi_residents, 1);
 
@@ -345,9 +393,65 @@ ngx_http_lua_ffi_image_count(ngx_http_lua_ffi_image_t *image,
         return NGX_ERROR;
     }
 
-    image->counted = 1;
-
     return NGX_OK;
+}
+
+
+/* guarded by lock; what is known of a mapping that is no copy, or NULL */
+static ngx_http_lua_ffi_image_t *
+ngx_http_lua_ffi_image_known(void *handle)
+{
+    ngx_http_lua_ffi_image_t  *image;
+
+    for (image = ngx_http_lua_ffi_images; image != NULL; image = image->next) {
+        if (image->handle == handle) {
+            break;
+        }
+    }
+
+    return image;
+}
+
+
+/*
+ * guarded by lock.  A library under a second name is what is mapped already,
+ * which may be older than the file.
+ */
+static void
+ngx_http_lua_ffi_image_add(ngx_http_lua_ffi_image_t *image)
+{
+    ngx_http_lua_ffi_image_t  *known;
+
+    if (image->fd != -1) {
+        return;
+    }
+
+    known = ngx_http_lua_ffi_image_known(image->handle);
+
+    if (known != NULL) {
+        image->st = known->st;
+        image->found = known->found;
+        return;
+    }
+
+    image->next = ngx_http_lua_ffi_images;
+    ngx_http_lua_ffi_images = image;
+}
+
+
+/* guarded by lock */
+static void
+ngx_http_lua_ffi_image_remove(ngx_http_lua_ffi_image_t *image)
+{
+    ngx_http_lua_ffi_image_t  **next;
+
+    for (next = &ngx_http_lua_ffi_images; *next != NULL; next = &(*next)->next)
+    {
+        if (*next == image) {
+            *next = image->next;
+            return;
+        }
+    }
 }
 
 
@@ -376,6 +480,7 @@ ngx_http_lua_ffi_image_open_needed(const char *path, void *data)
                                                      : RTLD_LOCAL));
     if (handle != NULL) {
         needed->handles[needed->n++] = handle;
+        ffi_preempt_adopt();
     }
 }
 
@@ -452,6 +557,8 @@ ngx_http_lua_ffi_image_close(ngx_http_lua_ffi_image_t *image)
         return NGX_DECLINED;
     }
 
+    (void) pthread_mutex_lock(&ngx_http_lua_ffi_images_lock);
+
     (void) dlclose(image->handle);
 
     handle = dlopen(name, RTLD_NOW|RTLD_NOLOAD);
@@ -459,10 +566,31 @@ ngx_http_lua_ffi_image_close(ngx_http_lua_ffi_image_t *image)
 
     if (handle != NULL) {
         image->handle = handle;
-        return NGX_DECLINED;
+
+    } else {
+        ngx_http_lua_ffi_image_remove(image);
     }
 
-    return NGX_OK;
+    (void) pthread_mutex_unlock(&ngx_http_lua_ffi_images_lock);
+
+    return handle != NULL ? NGX_DECLINED : NGX_OK;
+}
+
+
+void
+ngx_http_lua_ffi_image_leave(ngx_http_lua_ffi_image_t *image)
+{
+    ngx_uint_t  known;
+
+    (void) pthread_mutex_lock(&ngx_http_lua_ffi_images_lock);
+    known = ngx_http_lua_ffi_image_known(image->handle) == image;
+    (void) pthread_mutex_unlock(&ngx_http_lua_ffi_images_lock);
+
+    if (!known) {
+        /* the descriptor is the name of what stays mapped */
+        image->fd = -1;
+        ngx_http_lua_ffi_image_free(image);
+    }
 }
 
 

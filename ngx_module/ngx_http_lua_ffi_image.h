@@ -30,6 +30,7 @@ typedef struct ngx_http_lua_ffi_image_s  ngx_http_lua_ffi_image_t;
 
 /* Used by one operation of its library at a time. */
 struct ngx_http_lua_ffi_image_s {
+    ngx_http_lua_ffi_image_t       *next;        /* that is no copy */
     void                           *handle;
     int                             fd;          /* of a private copy, or -1 */
     char                           *path;
@@ -46,7 +47,6 @@ struct ngx_http_lua_ffi_image_s {
     unsigned                        global:1;
     unsigned                        stuck:1;     /* must never be unmapped */
     unsigned                        resident:1;  /* cannot be unmapped */
-    unsigned                        counted:1;   /* as resident */
     unsigned                        told:1;      /* that unpin is in vain */
 };
 
@@ -81,6 +81,9 @@ ngx_int_t ngx_http_lua_ffi_image_close(ngx_http_lua_ffi_image_t *image);
 
 /* Frees the description of an image that is not mapped any more. */
 void ngx_http_lua_ffi_image_free(ngx_http_lua_ffi_image_t *image);
+
+/* The same for one that stays mapped and is of no use any more. */
+void ngx_http_lua_ffi_image_leave(ngx_http_lua_ffi_image_t *image);
 
 
 #endif /* _NGX_HTTP_LUA_FFI_IMAGE_H_INCLUDED_ */

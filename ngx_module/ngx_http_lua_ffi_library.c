@@ -1,6 +1,7 @@
 #include "ngx_http_lua_ffi_library.h"
 
 #include "ffi_done.h"
+#include "ffi_preempt.h"
 #include "ffi_thread.h"
 #include "ngx_http_lua_ffi_image.h"
 
@@ -51,10 +52,10 @@ static void ngx_http_lua_ffi_library_next(ngx_http_lua_ffi_library_t *lib);
 static ngx_int_t ngx_http_lua_ffi_op_start(ngx_http_lua_ffi_op_t *op);
 static void *ngx_http_lua_ffi_op_thread(void *data);
 static void ngx_http_lua_ffi_op_end(ngx_http_lua_ffi_op_t *op);
+static void ngx_http_lua_ffi_op_warn(ngx_http_lua_ffi_op_t *op);
 static void ngx_http_lua_ffi_op_load(ngx_http_lua_ffi_op_t *op);
 static ngx_int_t ngx_http_lua_ffi_op_open(ngx_http_lua_ffi_op_t *op);
 static void ngx_http_lua_ffi_op_init(ngx_http_lua_ffi_op_t *op);
-static void ngx_http_lua_ffi_op_notice(ngx_http_lua_ffi_op_t *op);
 static ngx_uint_t ngx_http_lua_ffi_op_spoilt(ngx_http_lua_ffi_image_t *image);
 static ngx_http_lua_ffi_image_t *ngx_http_lua_ffi_op_image(
     ngx_http_lua_ffi_op_t *op);
@@ -319,6 +320,7 @@ ngx_http_lua_ffi_library_drain(void)
         lib->users++;
         lib->running = NULL;
 
+        ngx_http_lua_ffi_op_warn(op);
         op->done(op);
 
         if (lib->running == NULL) {
@@ -327,6 +329,19 @@ ngx_http_lua_ffi_library_drain(void)
 
         lib->users--;
         ngx_http_lua_ffi_library_forget(lib);
+    }
+}
+
+
+/* Of what was mapped, whether or not its runtime has started. */
+static void
+ngx_http_lua_ffi_op_warn(ngx_http_lua_ffi_op_t *op)
+{
+    if (op->warning != NULL) {
+        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+                      "ffi: runtime \"%s\": %s", ffi_queue_name(op->queue),
+                      op->warning);
+        op->warning = NULL;
     }
 }
 
@@ -351,9 +366,22 @@ ngx_http_lua_ffi_op_load(ngx_http_lua_ffi_op_t *op)
 static ngx_int_t
 ngx_http_lua_ffi_op_open(ngx_http_lua_ffi_op_t *op)
 {
+    ngx_uint_t                 n;
     ngx_http_lua_ffi_image_t  *image, *older;
 
+    n = ngx_http_lua_ffi_image_residents();
+
     image = ngx_http_lua_ffi_op_image(op);
+
+    if (ngx_http_lua_ffi_image_residents() > n
+        && n + 1 >= NGX_HTTP_LUA_FFI_RESIDENT_WARN)
+    {
+        op->warning = "many libraries are mapped that cannot be unmapped; "
+                      "loads of more will fail from "
+                      ngx_http_lua_ffi_text(NGX_HTTP_LUA_FFI_RESIDENT_MAX)
+                      " on: reload nginx to start with none";
+    }
+
     if (image == NULL) {
         return NGX_ERROR;
     }
@@ -363,6 +391,10 @@ ngx_http_lua_ffi_op_open(ngx_http_lua_ffi_op_t *op)
     if (older != NULL && older != image) {
         /* it is mapped for good, and of use again when this one is gone */
         image->older = older->pinned ? older : older->older;
+
+        if (ngx_http_lua_ffi_op_spoilt(older)) {
+            ngx_http_lua_ffi_image_leave(older);
+        }
     }
 
     if (op->global) {
@@ -394,9 +426,17 @@ ngx_http_lua_ffi_op_init(ngx_http_lua_ffi_op_t *op)
 
     rc = image->init(op->cfg, ffi_queue_handle(op->queue));
 
+    /* it may have opened another library, and that be one of Go's */
+    ffi_preempt_adopt();
+
     if (rc == 0) {
         image->pinned |= !op->unpin || image->resident;
-        ngx_http_lua_ffi_op_notice(op);
+
+        if (op->unpin && image->resident && !image->told) {
+            image->told = 1;
+            op->notice = "unpin has no effect: its library cannot be unmapped, "
+                         "as any in Go";
+        }
 
     } else {
         op->error = ffi_queue_take_error(op->queue);
@@ -406,31 +446,6 @@ ngx_http_lua_ffi_op_init(ngx_http_lua_ffi_op_t *op)
         {
             op->error = strdup("libffi_init() failed");
         }
-    }
-}
-
-
-/* load thread; what is worth saying once of an image */
-static void
-ngx_http_lua_ffi_op_notice(ngx_http_lua_ffi_op_t *op)
-{
-    ngx_http_lua_ffi_image_t  *image;
-
-    image = op->image;
-
-    if (image->counted && image->users == 1 && image->fd != -1
-        && ngx_http_lua_ffi_image_residents() >= NGX_HTTP_LUA_FFI_RESIDENT_WARN)
-    {
-        op->warning = "many libraries are mapped that cannot be unmapped; "
-                      "loads of more will fail from "
-                      ngx_http_lua_ffi_text(NGX_HTTP_LUA_FFI_RESIDENT_MAX)
-                      " on: reload nginx to start with none";
-    }
-
-    if (op->unpin && image->resident && !image->told) {
-        image->told = 1;
-        op->notice = "unpin has no effect: its library cannot be unmapped, "
-                     "as any in Go";
     }
 }
 
@@ -583,7 +598,15 @@ ngx_http_lua_ffi_op_close(ngx_http_lua_ffi_op_t *op)
     image = op->image;
     image->users--;
 
-    if (image->pinned || image->resident) {
+    if (image->pinned) {
+        return;
+    }
+
+    if (image->resident) {
+        if (image->users == 0 && op->library->image != image) {
+            ngx_http_lua_ffi_image_leave(image);
+        }
+
         return;
     }
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from harness import go
+from harness import go, library
 from harness.wait import wait_for
 
 
@@ -190,17 +190,15 @@ def test_slow_calls_do_not_hold_up_quick_ones(server):
     assert [call.result() for call in calls] == [[True, "done"]] * 20
 
 
-@pytest.mark.parametrize("processors", ["1", "2"])
-def test_loop_without_calls_does_not_stop_the_others(server, processors):
-    nginx = server(
-        env={"GOMAXPROCS": processors},
-        lua={
-            "/": app("misfits", "spin()"),
-            "/collect": app("misfits", "collect()"),
-            "/release": app("misfits", "release()"),
-        },
-    )
-    nginx.values("/collect")
+LOOP = {
+    "/": app("misfits", "spin()"),
+    "/collect": app("misfits", "collect()"),
+    "/release": app("misfits", "release()"),
+}
+"""A loop without calls, and what must interrupt it to stop the world."""
+
+
+def interrupt_a_loop(nginx):
     spinning = nginx.begin()
     for _ in range(3):
         assert nginx.values("/collect") == [True, "fine"]
@@ -209,22 +207,32 @@ def test_loop_without_calls_does_not_stop_the_others(server, processors):
     assert spinning.result() == [True, "fine"]
 
 
+@pytest.mark.parametrize("processors", ["1", "2"])
+def test_loop_without_calls_does_not_stop_the_others(server, processors):
+    nginx = server(env={"GOMAXPROCS": processors}, lua=LOOP)
+    nginx.values("/collect")
+    interrupt_a_loop(nginx)
+
+
 def test_loop_in_one_library_does_not_stop_it_when_another_was_loaded(server):
-    nginx = server(
-        lua={
-            "/": app("misfits", "spin()"),
-            "/collect": app("misfits", "collect()"),
-            "/release": app("misfits", "release()"),
-            "/other": "return ngx.load_ffi('go_cfg', 'x'):get()",
-        },
-    )
+    nginx = server(lua={**LOOP, "/other": "return ngx.load_ffi('go_cfg', 'x'):get()"})
     nginx.values("/collect")
     assert nginx.values("/other") == [True, "x"]
-    spinning = nginx.begin()
-    for _ in range(3):
-        assert nginx.values("/collect") == [True, "fine"]
-    nginx.values("/release")
-    assert spinning.result() == [True, "fine"]
+    interrupt_a_loop(nginx)
+
+
+def test_loop_does_not_stop_its_library_when_another_came_with_one_in_c(
+    server, libraries, tmp_path
+):
+    library.copy(libraries / "libgo_cfg.so", tmp_path)
+    library.build("version", tmp_path, needs="go_cfg")
+    nginx = server(
+        library_path=[tmp_path, libraries],
+        lua={**LOOP, "/other": "return ngx.load_ffi('version'):get()"},
+    )
+    nginx.values("/collect")
+    assert nginx.values("/other") == [True, "1"]
+    interrupt_a_loop(nginx)
 
 
 def test_several_libraries_in_one_worker(server):

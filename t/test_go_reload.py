@@ -42,24 +42,23 @@ def versions(server, tmp_path, built):
     """An nginx with version 1 of a library; its replace(version) renames another
     file over it, its overwrite(version) writes into it."""
     nginx = server(start=False, library_path=[tmp_path], lua=LUA)
-    file = tmp_path / "libit.so"
-
-    def replace(version):
-        shutil.copy(built[version], tmp_path / "new")
-        (tmp_path / "new").rename(file)
-
-    nginx.replace = replace
-    nginx.overwrite = lambda version: shutil.copyfile(built[version], file)
-    nginx.copies = lambda: len(
-        {
-            line.split()[4]
-            for line in Path(f"/proc/{nginx.worker}/maps").read_text().splitlines()
-            if "memfd:libit.so" in line
-        }
-    )
-    replace("1")
+    nginx.replace = lambda version: replace(built[version], tmp_path)
+    nginx.overwrite = lambda version: shutil.copyfile(built[version], tmp_path / "libit.so")
+    nginx.copies = lambda: copies(nginx)
+    nginx.replace("1")
     nginx.start()
     return nginx
+
+
+def replace(new, folder):
+    """As go build does: a new file takes the place of the old."""
+    shutil.copy(new, folder / "new")
+    (folder / "new").rename(folder / "libit.so")
+
+
+def copies(nginx):
+    maps = Path(f"/proc/{nginx.worker}/maps").read_text().splitlines()
+    return len({line.split()[4] for line in maps if "memfd:libit.so" in line})
 
 
 def test_rebuilt_library_is_read_with_a_question_mark(versions):
@@ -125,6 +124,27 @@ def test_unchanged_library_is_never_copied_again(versions):
     assert versions.copies() == 1
 
 
+def test_library_that_has_two_names_is_read_afresh_by_each(versions, tmp_path):
+    path = tmp_path / "libit.so"
+    assert versions.values("/?name=it&cfg=version:a") == ["1"]
+    versions.replace("2")
+    assert versions.values(f"/?name={path}&cfg=version:a") == ["1"]
+    assert versions.values(f"/?name={path}%3f&cfg=version:b") == ["2"]
+    assert versions.values("/?name=it%3f&cfg=version:b") == ["2"]
+
+
+def test_library_that_the_dynamic_linker_found_is_read_afresh(server, tmp_path, built):
+    replace(built["1"], tmp_path)
+    nginx = server(env={"LD_LIBRARY_PATH": str(tmp_path)}, lua=LUA)
+    for cfg in "abc":
+        assert nginx.values(f"/?name=it%3f&cfg=version:{cfg}") == ["1"]
+    assert copies(nginx) == 0
+    replace(built["2"], tmp_path)
+    assert nginx.values("/?name=it&cfg=version:d") == ["1"]
+    assert nginx.values("/?name=it%3f&cfg=version:e") == ["2"]
+    assert copies(nginx) == 1
+
+
 @pytest.mark.parametrize("name", ["name=it%3f", "name=it&unpin=1"])
 def test_library_overwritten_in_place_keeps_working(versions, tmp_path, name):
     assert versions.values(f"/?{name}&cfg=version:a") == ["1"]
@@ -178,6 +198,15 @@ def test_copies_are_counted_and_end_before_the_dynamic_linker_does(server, tmp_p
     assert nginx.values("/?name=it&cfg=version") == ["1"]
     nginx.reload()
     assert nginx.values("/?name=it%3f&cfg=version") == ["2"]
+
+
+def test_copies_that_fail_to_start_are_counted_and_warned_of(versions):
+    for count in range(1, MAX // 2 + 1):
+        versions.replace("1")
+        assert versions.values("/?name=it%3f&cfg=unknown") == [None, 'no app "unknown"']
+        said = versions.log.find(r"\[warn\] .*cannot be unmapped.*reload nginx")
+        assert len(said) == (count >= MAX // 2)
+    versions.reload()
 
 
 def test_library_is_loaded_while_the_threads_of_another_are_interrupted(server):

@@ -44,6 +44,15 @@ def test_pinned_code_is_used_again_when_a_fresh_copy_is_gone(versions):
     assert versions.values("/?name=version&cfg=e") == ["2"]
 
 
+def test_library_that_has_two_names_is_read_afresh_by_each(versions, tmp_path):
+    path = tmp_path / "libversion.so"
+    assert versions.values("/?name=version&cfg=a") == ["1"]
+    versions.replace("2")
+    assert versions.values(f"/?name={path}&cfg=a") == ["1"]
+    assert versions.values(f"/?name={path}%3f&cfg=b") == ["2"]
+    assert versions.values("/?name=version%3f&cfg=b") == ["2"]
+
+
 @pytest.mark.parametrize("options", ["", "&unpin=1"])
 @pytest.mark.parametrize("percent", [1, 10, 50])
 def test_file_that_is_still_being_written_is_an_error(versions, tmp_path, options, percent):

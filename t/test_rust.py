@@ -208,6 +208,15 @@ def test_handler_knows_the_request_id(nginx):
 # ---- callers that are gone
 
 
+@pytest.mark.parametrize("flavour", FLAVOURS)
+@pytest.mark.parametrize(
+    ("script", "end"), [("exit 3", "exit status: 3"), ("kill -KILL $$", "signal: 9 (SIGKILL)")]
+)
+def test_handler_sees_how_its_children_ended(nginx, flavour, script, end):
+    for _ in range(20):
+        assert nginx.values(path("rust_inspect", "child", script, cfg=flavour)) == [True, end]
+
+
 def test_thread_can_see_that_its_caller_is_gone(nginx):
     with nginx.connect(path("rust_inspect", "watch", "watching", cfg="threads")):
         held = nginx.gate.wait()

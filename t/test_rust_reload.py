@@ -202,6 +202,30 @@ def test_library_of_the_field_is_refused_before_its_copies_end_the_worker(server
     assert still == [True, "still there"]
 
 
+@pytest.mark.parametrize(
+    ("free", "options", "loads"),
+    [(0, "", False), (10, "", False), (30, "", True), (30, UNPIN, False), (80, UNPIN, True)],
+)
+def test_library_is_refused_before_it_finds_no_key(server, free, options, loads):
+    nginx = server(lua=LUA, prelude=PRELUDE)
+    assert nginx.values(f"/?lib=keys&cfg={free}")[0] is True
+    answer, why = nginx.values(f"/?cfg=a{options}")
+    assert (answer, why) == (True, "1") if loads else "keys of thread-specific data" in why
+
+
+def test_keys_are_counted_without_taking_any(server):
+    nginx = server(
+        lua="""
+            local keys = assert(ngx.load_ffi("keys", "30"))
+            for i = 1, 300 do
+                ngx.load_ffi("rust_version", nil, {unpin = true})
+            end
+            return keys:get()
+        """
+    )
+    assert nginx.values() == [True, "fine"]
+
+
 @pytest.mark.parametrize("flavour", FLAVOURS)
 def test_cycles_leave_nothing_behind(nginx, flavour):
     cycle = f"/cycles?cfg={flavour}{UNPIN}"

@@ -5,17 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
-from typing import Any, Iterator
-
-import pytest
-from harness.port import Port
-
-
-@pytest.fixture
-def port() -> Iterator[int]:
-    port = Port()
-    yield port.number
-    port.release()
+from typing import Any
 
 
 def make_certificate(folder: Path) -> None:

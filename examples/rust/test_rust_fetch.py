@@ -3,14 +3,6 @@ from __future__ import annotations
 from typing import Any, Iterator
 
 import pytest
-from harness.port import Port
-
-
-@pytest.fixture
-def port() -> Iterator[int]:
-    reserved = Port()
-    yield reserved.number
-    reserved.release()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
-from harness.port import Port
 from harness.wait import wait_for
 
 NOT_FOUND = 5
@@ -17,13 +16,6 @@ LUA = """
     local rt = ngx.load_ffi("inventory", "http://127.0.0.1:" .. args.port)
     return rt:stock(args.item, {timeout = tonumber(args.timeout)})
 """
-
-
-@pytest.fixture
-def port() -> Iterator[int]:
-    reserved = Port()
-    yield reserved.number
-    reserved.release()
 
 
 @pytest.fixture

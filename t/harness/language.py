@@ -23,6 +23,8 @@ class Language:
     seconds."""
     may_grow_kib: int = 4096
     """Of memory, meanwhile."""
+    may_grow_threads: int = 0
+    """The same of threads."""
     warm_up: int = 100
     """Loads and unloads until the memory of a worker does not grow any more."""
 
@@ -41,7 +43,8 @@ _JAVA_CLASS = '(("_" .. app):gsub("_(%l)", string.upper))'
 LANGUAGES = [
     Language("c", "ngx.load_ffi(app, nil, opts)"),
     Language("python", 'ngx.load_ffi("ffi_python3", app .. ",init,", opts)'),
-    Language("go", 'ngx.load_ffi("go_apps", app, opts)'),
+    # Go keeps the threads that it once needed, more on a busy machine.
+    Language("go", 'ngx.load_ffi("go_apps", app, opts)', may_grow_threads=4),
     Language("rust", 'ngx.load_ffi("rust_apps", app, opts)'),
     # V8's threads free memory when they come to it.
     Language(

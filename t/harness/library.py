@@ -19,14 +19,22 @@ _FLAGS = [
     "-fPIC", "-shared", "-pthread", f"-I{INCLUDE}",
 ]  # fmt: skip
 
+
+def _link_flags(needs: str) -> list[str]:
+    return ["-L.", "-Wl,--no-as-needed", f"-l{needs}", "-Wl,-rpath,$ORIGIN"]
+
+
 _LINK_FLAGS = {
     "dependency": ["-Wl,-soname,libdependency.so"],
-    "depends": ["-L.", "-ldependency", "-Wl,-rpath,$ORIGIN"],
+    "depends": _link_flags("dependency"),
 }
 
 
-def build(name: str, folder: Path, defines: dict[str, str] | None = None) -> Path:
-    """Compiles t/lib/<name>.c into folder as lib<name>.so, over what is there.
+def build(
+    name: str, folder: Path, defines: dict[str, str] | None = None, needs: str | None = None
+) -> Path:
+    """Compiles t/lib/<name>.c into folder as lib<name>.so, over what is there;
+    linked with the library needs, which must be in the folder.
 
     Raises CalledProcessError; the compiler has said why on standard error.
     """
@@ -36,7 +44,8 @@ def build(name: str, folder: Path, defines: dict[str, str] | None = None) -> Pat
     source = str(SOURCES / f"{name}.c")
     compiler = os.environ.get("CC", "cc")
     command = [compiler, *_FLAGS, *sanitize, *macros, source, "-o", output.name]
-    subprocess.run([*command, *_LINK_FLAGS.get(name, [])], cwd=folder, check=True)
+    links = _link_flags(needs) if needs else _LINK_FLAGS.get(name, [])
+    subprocess.run([*command, *links], cwd=folder, check=True)
     return output
 
 

@@ -3,6 +3,7 @@
 //! The configuration is that of rt:cfg(), and any; one that begins with "tokio"
 //! has calls answered by tokio, else one thread does.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 use std::{str, thread};
 
@@ -24,6 +25,7 @@ impl Inspect {
             "deadline" => (call.deadline() - Instant::now()).as_millis().to_string().into(),
             "log" => log(text(call)?),
             "log_in_thread" => log_in_thread(text(call)?),
+            "child" => child(text(call)?)?,
             method => method.to_owned().into(),
         })
     }
@@ -44,6 +46,11 @@ fn log_in_thread(text: &str) -> Response<'_> {
         scope.spawn(|| log::warn!("in a thread: {text}"));
     });
     Response::NIL
+}
+
+fn child(script: &str) -> Result<Response<'_>, Error> {
+    let status = Command::new("sh").args(["-c", script]).status()?;
+    Ok(status.to_string().into())
 }
 
 fn text(call: &Call) -> Result<&str, Error> {
