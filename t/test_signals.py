@@ -8,10 +8,9 @@ import pytest
 from harness import target
 from harness.wait import wait_for
 
-NGINX = {
-    signal.Signals["SIG" + name]
-    for name in "HUP INT QUIT USR1 USR2 ALRM TERM CHLD IO WINCH PIPE SYS".split()
-}
+HANDLED = ("HUP", "INT", "QUIT", "USR1", "USR2", "ALRM", "TERM", "CHLD", "IO", "WINCH")
+
+NGINX = {signal.Signals["SIG" + name] for name in (*HANDLED, "PIPE", "SYS")}
 """All that nginx handles or ignores, as its ngx_process.c lists them."""
 
 FAULTS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP}
