@@ -70,7 +70,8 @@ static void ngx_http_lua_ffi_runtime_check_pollers(
 static void ngx_http_lua_ffi_runtime_check_drain(
     ngx_http_lua_ffi_runtime_t *rt);
 static ngx_uint_t ngx_http_lua_ffi_runtime_knows(ngx_queue_t *list, int tid);
-static ngx_uint_t ngx_http_lua_ffi_runtime_strangers(void);
+static ngx_uint_t ngx_http_lua_ffi_runtime_strangers(
+    ngx_http_lua_ffi_runtime_t *rt);
 
 
 static ngx_rbtree_t       ngx_http_lua_ffi_registry;
@@ -814,7 +815,7 @@ ngx_http_lua_ffi_runtime_check_drain(ngx_http_lua_ffi_runtime_t *rt)
                                   census.polled
                                   && census.alive == 0
                                   && census.untracked == 0
-                                  && !ngx_http_lua_ffi_runtime_strangers());
+                                  && !ngx_http_lua_ffi_runtime_strangers(rt));
 }
 
 
@@ -840,11 +841,11 @@ ngx_http_lua_ffi_runtime_knows(ngx_queue_t *list, int tid)
 
 
 /*
- * Whether the process has a thread that no runtime can account for: it may be
- * one that a task was handed to.
+ * Whether the process has a thread that no runtime can account for, nor its
+ * name: it may be one that a task was handed to.
  */
 static ngx_uint_t
-ngx_http_lua_ffi_runtime_strangers(void)
+ngx_http_lua_ffi_runtime_strangers(ngx_http_lua_ffi_runtime_t *rt)
 {
     pid_t                   tid;
     size_t                  i;
@@ -865,7 +866,8 @@ ngx_http_lua_ffi_runtime_strangers(void)
                 && !ngx_http_lua_ffi_runtime_knows(&ngx_http_lua_ffi_runtimes,
                                                    tid)
                 && !ngx_http_lua_ffi_runtime_knows(&ngx_http_lua_ffi_draining,
-                                                   tid);
+                                                   tid)
+                && ffi_thread_may_belong(rt->queue, tid);
     }
 
     free(threads);

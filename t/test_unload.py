@@ -405,6 +405,44 @@ def test_call_taken_by_a_thread_that_ended_fails(server):
     assert "its threads have ended" in why
 
 
+DYING = {
+    "taken": "return rt:vanish('x', {timeout = 10})",
+    "waiting": "rt:leave() return rt:stay('x', {timeout = 10})",
+}
+
+
+@pytest.mark.parametrize("call", DYING)
+def test_callers_of_a_thread_that_died_are_told_within_a_second(server, lang, call):
+    """Whatever else has threads in the worker, and has started some since."""
+    nginx = server(
+        prelude=lang.prelude + 'local rt = ngx.load_ffi("quitter")',
+        lua={
+            "/": f"""
+                local function call() {DYING[call]} end
+                local start = ngx.now()
+                local ok, why = call()
+                ngx.update_time()
+                return ngx.now() - start, ok, why
+            """,
+            "/busy": """
+                local other, threads = load_app("echo"), {}
+                for i = 1, 500 do
+                    threads[i] = ngx.thread.spawn(other.echo, other, "x")
+                end
+                for i = 1, 500 do
+                    ngx.thread.wait(threads[i])
+                end
+                return rt ~= nil
+            """,
+        },
+    )
+    assert nginx.values("/busy") == [True]
+    seconds, ok, why = nginx.values()
+    assert not ok
+    assert "its threads have ended" in why
+    assert seconds < 1
+
+
 def test_call_handed_to_another_thread_is_answered_by_it(server):
     nginx = server(
         lua={
