@@ -13,6 +13,11 @@ from harness.wait import wait_for
 
 CLOSE_ON_EXEC = 0o2000000
 
+TCP_LISTEN = "0A"
+
+SO_ACCEPTCON = 0x10000
+"""What /proc shows of a socket that takes connections."""
+
 STUCK_MS = 300
 """lua_ffi_shutdown_timeout where a handler never returns."""
 
@@ -85,6 +90,37 @@ def test_term_under_load_ends_nginx_and_answers_nobody_by_half(server, lang):
     assert {type(error) for error in seen.errors} <= {requests.ConnectionError}
     refused = [answer for answer in seen.answers if answer != [True, "x" * 1000]]
     assert [answer for answer in refused if answer[1] != "shutting down"] == []
+
+
+STUCK = {
+    "in flight": 'return ngx.load_ffi("gate"):wait("stuck")',
+    "abandoned": 'return ngx.load_ffi("gate"):wait("stuck", {timeout = 0.05})',
+}
+
+
+@pytest.mark.parametrize("to", ["master", "worker without master"])
+@pytest.mark.parametrize("stuck", STUCK)
+def test_term_hastens_a_worker_that_waits_after_quit(server, stuck, to):
+    nginx = server(http="lua_ffi_shutdown_timeout 1h;", lua=STUCK[stuck])
+    worker = nginx.worker
+    if stuck == "in flight":
+        # As nginx says of every request that TERM ends after QUIT.
+        nginx.expect_log("open socket #.* left in connection")
+        nginx.expect_log("aborting")
+    with nginx.connect() as connection:
+        nginx.gate.wait()
+        if stuck == "abandoned":
+            assert connection.recv(1)
+        nginx.signal("QUIT")
+        wait_for(nginx.shutting_down)
+        start = time.monotonic()
+        if to == "master":
+            assert nginx.stop("TERM") == 0
+        else:
+            nginx.lose_master()
+            nginx.signal("TERM", worker)
+            wait_for(lambda: worker not in nginx.started())
+        assert time.monotonic() - start < ENDS_WITHIN
 
 
 # ---- the log is opened anew
@@ -275,3 +311,34 @@ def test_children_inherit_what_those_of_stock_nginx_do(server):
         return sorted(re.sub(r"\d+|^/.*/", "", kind) for kind in kinds)
 
     assert inherited(ours) == inherited(stock)
+
+
+# ---- nobody else is let in
+
+
+def test_runtime_opens_no_door(server, lang):
+    """No socket that takes connections, but nginx's own, and the one that jcmd asks
+    the VM through, which lets in its own user only."""
+    nginx = server(prelude=lang.prelude, lua='return load_app("echo"):echo("x")')
+    before = listening(nginx.worker)
+    assert before
+    nginx.values()
+    after = listening(nginx.worker)
+    new = [after[inode] for inode in after.keys() - before.keys()]
+    assert [door for door in new if not (lang.name == "java" and "/.java_pid" in door)] == []
+
+
+def listening(pid):
+    """By inode: the sockets of the process that take connections."""
+    net = Path(f"/proc/{pid}/net")
+    tcp = [line for name in ("tcp", "tcp6") for line in rows(net / name)]
+    found = {line.split()[9]: line for line in tcp if line.split()[3] == TCP_LISTEN}
+    for line in rows(net / "unix"):
+        if int(line.split()[3], 16) & SO_ACCEPTCON:
+            found[line.split()[6]] = line
+    own = {link[8:-1] for link, _ in links(pid).values() if link.startswith("socket:")}
+    return {inode: line for inode, line in found.items() if inode in own}
+
+
+def rows(path):
+    return path.read_text().splitlines()[1:]
