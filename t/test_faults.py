@@ -39,7 +39,7 @@ def answered(seen):
 
 
 def test_fifty_reloads_under_load_lose_no_request(server, lang):
-    nginx = server(prelude=lang.prelude, lua='return load_app("echo"):echo("hello")')
+    nginx = server(workers=2, prelude=lang.prelude, lua='return load_app("echo"):echo("hello")')
     with load(nginx) as seen:
         for _ in range(50):
             enough = len(seen.answers) + 8

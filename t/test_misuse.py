@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from harness.wait import wait_for
 
 NEGATIVE = "the library responded with a negative length"
 
@@ -75,3 +76,22 @@ def test_second_response_from_static_memory_is_refused(server):
     for _ in range(20):
         assert nginx.values() == [True, "first"]
     nginx.log.wait("response refused")
+
+
+def test_answer_after_the_unload_is_refused(server):
+    nginx = server(
+        lua={
+            "/": 'return ngx.load_ffi("repoll"):get()',
+            "/unload": 'return ngx.load_ffi("repoll"):__unload(10)',
+            "/echo": 'return ngx.load_ffi("echo"):echo("well")',
+        }
+    )
+    assert nginx.values() == [True, "served"]
+    assert nginx.values("/unload") == [True]
+    nginx.gate.wait().open()
+    late = nginx.gate.wait()
+    assert late.name == "ended"
+    wait_for(lambda: len(nginx.log.find("response refused")) == 3)
+    nginx.log.wait(r"\[warn\].*ffi: still here")
+    late.open()
+    assert nginx.values("/echo") == [True, "well"]
