@@ -19,11 +19,10 @@ GLIBC = {32, 33}
 """Of its own threads, with handlers from a process's second thread on."""
 
 MAY_CATCH = {
-    "go": {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGPIPE, signal.SIGURG},
+    "go": {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGURG},
     "java": FAULTS | {52, 62},
 }
-"""What docs/go.md and docs/java.md say that a language catches for itself. Go passes
-a PIPE on to what was there before, which is to ignore it."""
+"""What docs/go.md and docs/java.md say that a language catches for itself."""
 
 MAY_WRAP = {"nodejs": {signal.SIGCHLD}}
 """Whose handler may be the language's, which calls nginx's: libuv wants to know."""
@@ -32,6 +31,8 @@ MAY_OPEN = {"go": {signal.SIGCHLD}}
 """What a language's threads take, and the module hands on to nginx's thread."""
 
 SA_ONSTACK = 0x08000000
+
+IGNORED = hex(signal.SIG_IGN)
 
 CHILDREN = 50
 
@@ -58,12 +59,14 @@ def with_runtime(server, lang, app="echo", **more):
 
 
 def dispositions(nginx, lang):
-    """Handler, flags but SA_ONSTACK, and mask by number."""
+    """Handler, flags but SA_ONSTACK, and mask by number, unless it is ignored."""
     ok, text = nginx.values("/dispositions")
     assert ok
     rows = [line.split() for line in text.splitlines()]
     found = {
-        int(number): (handler, int(flags, 16) & ~SA_ONSTACK, mask)
+        int(number): IGNORED
+        if handler == IGNORED
+        else (handler, int(flags, 16) & ~SA_ONSTACK, mask)
         for number, handler, flags, mask in rows
     }
     for number in MAY_WRAP.get(lang.name, ()):
