@@ -193,7 +193,9 @@ int64_t ngx_http_lua_ffi_time_left(void *task);
  * response as message.  A response of NULL is nil, a response of length 0 is
  * the empty string.
  *
- * A handle that is not an unanswered, polled task is refused and logged.
+ * A handle that is not an unanswered, polled task is refused and logged.  So
+ * is a response to be taken over that is seen not to be malloc()ed, a library's
+ * static data: it is not freed, and Lua gets an error.
  */
 
 /*
@@ -205,7 +207,7 @@ int ngx_http_lua_ffi_respond_copy(void *task, int rc, const void *rsp,
 
 /*
  * Takes ownership of rsp, which must come from malloc() and is freed with
- * free() in every case.  Returns 0, or -1 when the handle was refused.
+ * free() in every case.  Returns 0, or -1 when the handle or rsp was refused.
  */
 int ngx_http_lua_ffi_respond_take(void *task, int rc, void *rsp, size_t len);
 

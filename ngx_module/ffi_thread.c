@@ -60,6 +60,7 @@ static void ffi_thread_prune(void);
 static void ffi_queue_prune(ffi_queue_t *queue);
 static void ffi_thread_name(unsigned number, char name[FFI_PROCESS_NAME_MAX]);
 static void ffi_thread_note_started(ffi_queue_t *queue, pid_t tid);
+static int ffi_thread_has_prefix(const char *name);
 static int ffi_thread_left(ffi_queue_t *queue);
 static int ffi_thread_named(ffi_queue_t *queue);
 
@@ -339,6 +340,13 @@ ffi_thread_note_started(ffi_queue_t *queue, pid_t tid)
 }
 
 
+static int
+ffi_thread_has_prefix(const char *name)
+{
+    return strncmp(name, FFI_THREAD_PREFIX, sizeof(FFI_THREAD_PREFIX) - 1) == 0;
+}
+
+
 /* load thread */
 void
 ffi_thread_started(ffi_queue_t *queue, ffi_process_threads_t *before)
@@ -371,8 +379,7 @@ ffi_thread_started(ffi_queue_t *queue, ffi_process_threads_t *before)
 
         /* not what another library started meanwhile, as far as it shows */
         if (strcmp(name, ours) == 0
-            || (*name != '\0' && strncmp(name, FFI_THREAD_PREFIX,
-                                         sizeof(FFI_THREAD_PREFIX) - 1) != 0))
+            || (*name != '\0' && !ffi_thread_has_prefix(name)))
         {
             ffi_thread_note_started(queue, tid);
         }
@@ -427,6 +434,19 @@ ffi_thread_seen(ffi_queue_t *queue, int tid)
     pthread_mutex_unlock(&ffi_threads_lock);
 
     return m != NULL;
+}
+
+
+int
+ffi_thread_may_belong(ffi_queue_t *queue, int tid)
+{
+    char  ours[FFI_PROCESS_NAME_MAX];
+    char  name[FFI_PROCESS_NAME_MAX];
+
+    ffi_thread_name(ffi_queue_crew(queue)->number, ours);
+    ffi_process_name(tid, name);
+
+    return strcmp(name, ours) == 0 || !ffi_thread_has_prefix(name);
 }
 
 

@@ -56,6 +56,12 @@ void ffi_thread_count(ffi_queue_t *queue, ffi_thread_census_t *census);
 int ffi_thread_seen(ffi_queue_t *queue, int tid);
 
 /*
+ * Event loop.  Whether a thread that was seen on no queue may have been started
+ * by those of this one: unless it bears the name of another.
+ */
+int ffi_thread_may_belong(ffi_queue_t *queue, int tid);
+
+/*
  * Any thread; may block.  Whether every thread of the queue, started for it
  * or seen on it, has left user space for good within timeout_ms.
  */

@@ -10,6 +10,7 @@
 #include "ffi_queue.h"
 #include "ffi_thread.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -25,6 +26,15 @@
 /* The rc of a response that a library failed to make. */
 #define NGX_HTTP_LUA_FFI_BAD_RESPONSE  (-1)
 
+/* Of what malloc() returns, in every allocator that is preloaded. */
+#define NGX_HTTP_LUA_FFI_ALIGNMENT     8
+
+#define NGX_HTTP_LUA_FFI_STATIC                                               \
+    "the library responded with memory that is not malloc()ed"
+
+#define NGX_HTTP_LUA_FFI_NEGATIVE                                             \
+    "the library responded with a negative length"
+
 
 static ffi_queue_t *ngx_http_lua_ffi_enter(void *handle,
     char id[FFI_TASK_ID_MAX + 1]);
@@ -32,6 +42,9 @@ static void ngx_http_lua_ffi_write(ffi_queue_t *queue, int level,
     const char *id, const char *msg, size_t len);
 static ffi_task_t *ngx_http_lua_ffi_claim(void *handle);
 static void ngx_http_lua_ffi_refused(void *handle);
+static int ngx_http_lua_ffi_is_heap(void *p);
+static void ngx_http_lua_ffi_drop(void *rsp);
+static void ngx_http_lua_ffi_spoilt(ffi_task_t *task, const char *why);
 
 
 /* any thread */
@@ -273,6 +286,48 @@ ngx_http_lua_ffi_claim(void *handle)
 }
 
 
+/*
+ * any thread; whether it may come from malloc(): no static data of a library
+ * does, and nothing at an odd address.  Takes no lock: another thread may hold
+ * the dynamic linker's.
+ */
+static int
+ngx_http_lua_ffi_is_heap(void *p)
+{
+#if __GLIBC_PREREQ(2, 35)
+    struct dl_find_object  object;
+
+    if (_dl_find_object(p, &object) == 0) {
+        return 0;
+    }
+#endif
+
+    return (uintptr_t) p % NGX_HTTP_LUA_FFI_ALIGNMENT == 0;
+}
+
+
+/* any thread */
+static void
+ngx_http_lua_ffi_drop(void *rsp)
+{
+    if (ngx_http_lua_ffi_is_heap(rsp)) {
+        free(rsp);
+    }
+}
+
+
+/* any thread; answers a claimed task, whose response is of no use */
+static void
+ngx_http_lua_ffi_spoilt(ffi_task_t *task, const char *why)
+{
+    ffi_log_write(NGX_HTTP_LUA_FFI_LOG_ERR, ffi_queue_name(task->queue), "",
+                  why, strlen(why));
+
+    ffi_task_static_response(task, NGX_HTTP_LUA_FFI_BAD_RESPONSE, why);
+    ffi_done_push(task);
+}
+
+
 /* any thread */
 NGX_HTTP_LUA_FFI_API int
 ngx_http_lua_ffi_respond_copy(void *handle, int rc, const void *rsp,
@@ -311,7 +366,12 @@ ngx_http_lua_ffi_respond_take(void *handle, int rc, void *rsp, size_t len)
 
     task = ngx_http_lua_ffi_claim(handle);
     if (task == NULL) {
-        free(rsp);
+        ngx_http_lua_ffi_drop(rsp);
+        return -1;
+    }
+
+    if (!ngx_http_lua_ffi_is_heap(rsp)) {
+        ngx_http_lua_ffi_spoilt(task, NGX_HTTP_LUA_FFI_STATIC);
         return -1;
     }
 
@@ -333,23 +393,18 @@ ngx_http_lua_ffi_respond(void *handle, int rc, char *rsp, int rsp_len)
         return;
     }
 
-    task = ngx_http_lua_ffi_claim(handle);
-    if (task == NULL) {
-        free(rsp);
+    if (rsp_len == 0) {
+        /* what is no heap is refused whatever its length */
+        (void) ngx_http_lua_ffi_respond_take(handle, rc, rsp, strlen(rsp));
         return;
     }
 
-    if (rsp_len == 0) {
-        ffi_task_take_response(task, rc, rsp, strlen(rsp));
+    ngx_http_lua_ffi_drop(rsp);
 
-    } else {
-        free(rsp);
-        ffi_task_static_response(task, NGX_HTTP_LUA_FFI_BAD_RESPONSE,
-                                 "the library responded with a negative "
-                                 "length");
+    task = ngx_http_lua_ffi_claim(handle);
+    if (task != NULL) {
+        ngx_http_lua_ffi_spoilt(task, NGX_HTTP_LUA_FFI_NEGATIVE);
     }
-
-    ffi_done_push(task);
 }
 
 

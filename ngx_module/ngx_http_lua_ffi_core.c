@@ -468,14 +468,14 @@ ngx_http_lua_ffi_core_fetch(lua_State *L)
 static int
 ngx_http_lua_ffi_core_unload(lua_State *L)
 {
+    int                        n;
     ngx_http_request_t        *r;
     ngx_http_lua_ffi_entry_t  *entry;
 
     entry = ngx_http_lua_ffi_core_entry(L);
 
-    ngx_http_lua_ffi_runtime_unload(entry);
-
     if (entry->rt == NULL || lua_isnil(L, 2)) {
+        ngx_http_lua_ffi_runtime_unload(entry);
         lua_pushboolean(L, 1);
         return 1;
     }
@@ -487,8 +487,14 @@ ngx_http_lua_ffi_core_unload(lua_State *L)
         return 1;
     }
 
-    return ngx_http_lua_ffi_core_wait(L, r, &entry->rt->waiters,
-                                      (ngx_msec_t) lua_tonumber(L, 2));
+    n = ngx_http_lua_ffi_core_wait(L, r, &entry->rt->waiters,
+                                   (ngx_msec_t) lua_tonumber(L, 2));
+    if (n == 1) {
+        /* who cannot wait has unloaded nothing */
+        ngx_http_lua_ffi_runtime_unload(entry);
+    }
+
+    return n;
 }
 
 

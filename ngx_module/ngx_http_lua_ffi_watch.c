@@ -19,7 +19,8 @@ static ngx_uint_t ngx_http_lua_ffi_watch_join(ngx_http_lua_ffi_runtime_t *rt);
 static void ngx_http_lua_ffi_watch_pollers(ngx_http_lua_ffi_runtime_t *rt);
 static void ngx_http_lua_ffi_watch_drain(ngx_http_lua_ffi_runtime_t *rt);
 static ngx_uint_t ngx_http_lua_ffi_watch_knows(ngx_queue_t *list, int tid);
-static ngx_uint_t ngx_http_lua_ffi_watch_strangers(void);
+static ngx_uint_t ngx_http_lua_ffi_watch_strangers(
+    ngx_http_lua_ffi_runtime_t *rt);
 
 
 ngx_uint_t
@@ -153,7 +154,7 @@ ngx_http_lua_ffi_watch_drain(ngx_http_lua_ffi_runtime_t *rt)
                                   census.polled
                                   && census.alive == 0
                                   && census.untracked == 0
-                                  && !ngx_http_lua_ffi_watch_strangers());
+                                  && !ngx_http_lua_ffi_watch_strangers(rt));
 }
 
 
@@ -179,11 +180,11 @@ ngx_http_lua_ffi_watch_knows(ngx_queue_t *list, int tid)
 
 
 /*
- * Whether the process has a thread that no runtime can account for: it may be
- * one that a task was handed to.
+ * Whether the process has a thread that no runtime can account for, nor its
+ * name: it may be one that a task was handed to.
  */
 static ngx_uint_t
-ngx_http_lua_ffi_watch_strangers(void)
+ngx_http_lua_ffi_watch_strangers(ngx_http_lua_ffi_runtime_t *rt)
 {
     pid_t                   tid;
     size_t                  i;
@@ -204,7 +205,8 @@ ngx_http_lua_ffi_watch_strangers(void)
                 && !ngx_http_lua_ffi_watch_knows(&ngx_http_lua_ffi_runtimes,
                                                    tid)
                 && !ngx_http_lua_ffi_watch_knows(&ngx_http_lua_ffi_draining,
-                                                   tid);
+                                                   tid)
+                && ffi_thread_may_belong(rt->queue, tid);
     }
 
     free(threads);

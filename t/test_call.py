@@ -188,7 +188,6 @@ LEGACY = {
     "empty": [True, ""],
     "null": [True],
     "null_with_length": [True],
-    "negative": [False, -1, "the library responded with a negative length"],
     "fail": [False, 5, "an error"],
 }
 

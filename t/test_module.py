@@ -1,6 +1,7 @@
 """The module in nginx.conf: how it is loaded and configured."""
 
 import re
+import socket
 import subprocess
 
 import pytest
@@ -113,6 +114,21 @@ def test_lua_core_is_still_itself(server):
 def test_few_connections_are_enough(server):
     nginx = server(events="worker_connections 4;", lua='return ngx.load_ffi("echo"):echo("hello")')
     assert nginx.values() == [True, "hello"]
+
+
+def test_stream_block_serves_beside_runtimes(server):
+    # An OpenResty has it built in.
+    folders = {path.parent for path in target.find().lua_modules}
+    load = "".join(f"load_module {folder}/ngx_stream_module.so;" for folder in folders)
+    nginx = server(
+        main=f"{load} stream {{ server {{ listen unix:stream; return hello; }} }}",
+        lua='return ngx.load_ffi("echo"):echo("hello")',
+    )
+    for _ in range(10):
+        assert nginx.values() == [True, "hello"]
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(nginx.folder / "stream"))
+            assert connection.recv(100) == b"hello"
 
 
 def test_each_worker_has_its_own_runtimes(server):

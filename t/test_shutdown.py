@@ -1,34 +1,11 @@
 """HUP, QUIT and TERM: what is answered, and how long it may take."""
 
 import time
-from concurrent.futures import ThreadPoolExecutor
-from threading import Event
 
 import pytest
 from harness.wait import wait_for
 
 ECHO = 'return ngx.load_ffi("echo"):echo("hello")'
-
-
-def test_reload_under_load_fails_no_request(server):
-    nginx = server(workers=2, lua=ECHO)
-    stop = Event()
-
-    def client():
-        served = 0
-        while not stop.is_set():
-            assert nginx.values() == [True, "hello"]
-            served += 1
-        return served
-
-    with ThreadPoolExecutor(8) as clients:
-        served = [clients.submit(client) for _ in range(8)]
-        try:
-            for _ in range(20):
-                nginx.reload()
-        finally:
-            stop.set()
-    assert all(client.result() > 20 for client in served)
 
 
 def test_reload_answers_what_is_in_flight(server):

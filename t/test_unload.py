@@ -85,13 +85,15 @@ def test_unload_says_when_its_wait_was_too_short(server):
             "/unload": 'return ngx.load_ffi("gate"):__unload(0.05)',
         }
     )
-    call = nginx.begin()
-    held = nginx.gate.wait()
-    done, why = nginx.values("/unload")
-    assert done is None
-    assert "timeout: the runtime is still busy, calls unanswered: 1" in why
-    held.open()
-    assert call.result() == [True, ""]
+    calls = [nginx.begin() for _ in range(3)]
+    held = nginx.gate.wait_for(3)
+    assert nginx.values("/unload") == [
+        None,
+        "timeout: the runtime is still busy, calls unanswered: 3",
+    ]
+    for one in held:
+        one.open()
+    assert [call.result() for call in calls] == [[True, ""]] * 3
 
 
 def test_late_answer_lets_the_unload_end(server):
@@ -123,22 +125,35 @@ def test_unload_of_what_is_unloaded_is_true(server):
     assert nginx.values() == [True, True, True]
 
 
-def test_unload_in_a_phase_that_cannot_wait(server):
+def test_wait_is_refused_where_nothing_can_wait_and_the_runtime_stays(server):
     nginx = server(
         server="""
             location /log {
                 log_by_lua_block {
-                    local rt = require("rt")
-                    require("harness").keep("it", rt:__unload(1), rt:__unload())
+                    require("harness").keep("it", require("rt"):__unload(1))
+                }
+                return 204;
+            }
+            location /log_at_once {
+                log_by_lua_block {
+                    require("harness").keep("at once", require("rt"):__unload())
                 }
                 return 204;
             }
         """,
-        lua='package.loaded.rt = ngx.load_ffi("echo")',
+        lua={
+            "/": 'package.loaded.rt = ngx.load_ffi("echo")',
+            "/echo": 'return require("rt"):echo("still there")',
+        },
     )
     nginx.values()
     nginx.get("/log")
-    assert nginx.kept("it") == [None, True]
+    done, why = nginx.kept("it")
+    assert done is None
+    assert "API disabled in the context of log_by_lua*" in why
+    assert nginx.values("/echo") == [True, "still there"]
+    nginx.get("/log_at_once")
+    assert nginx.kept("at once") == [True]
 
 
 def test_same_key_is_loaded_anew_while_the_old_runtime_drains(server):
@@ -403,6 +418,44 @@ def test_call_taken_by_a_thread_that_ended_fails(server):
     ok, why = nginx.values()
     assert not ok
     assert "its threads have ended" in why
+
+
+DYING = {
+    "taken": "return rt:vanish('x', {timeout = 10})",
+    "waiting": "rt:leave() return rt:stay('x', {timeout = 10})",
+}
+
+
+@pytest.mark.parametrize("call", DYING)
+def test_callers_of_a_thread_that_died_are_told_within_a_second(server, lang, call):
+    """Whatever else has threads in the worker, and has started some since."""
+    nginx = server(
+        prelude=lang.prelude + 'local rt = ngx.load_ffi("quitter")',
+        lua={
+            "/": f"""
+                local function call() {DYING[call]} end
+                local start = ngx.now()
+                local ok, why = call()
+                ngx.update_time()
+                return ngx.now() - start, ok, why
+            """,
+            "/busy": """
+                local other, threads = load_app("echo"), {}
+                for i = 1, 500 do
+                    threads[i] = ngx.thread.spawn(other.echo, other, "x")
+                end
+                for i = 1, 500 do
+                    ngx.thread.wait(threads[i])
+                end
+                return rt ~= nil
+            """,
+        },
+    )
+    assert nginx.values("/busy") == [True]
+    seconds, ok, why = nginx.values()
+    assert not ok
+    assert "its threads have ended" in why
+    assert seconds < 1
 
 
 def test_call_handed_to_another_thread_is_answered_by_it(server):

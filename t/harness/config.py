@@ -32,6 +32,7 @@ class Config:
     main: str = ""
     events: str = "worker_connections 1024;"
     workers: int = 1
+    daemon: bool = False
     code_cache: bool = True
     env: dict[str, str] = field(default_factory=dict)
     """Environment of nginx, kept for its workers."""
@@ -43,7 +44,7 @@ class Config:
         return _dedent(f"""
             {self._load_modules()}
             user {getpass.getuser()};
-            daemon off;
+            daemon {"on" if self.daemon else "off"};
             pid nginx.pid;
             error_log error.log info;
             worker_processes {self.workers};

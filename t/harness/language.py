@@ -5,6 +5,8 @@ fail    fails, with the request as the reason
 gate    waits at the gate under the name that is its request, and responds
         with what the test answers there
 big     responds with as many bytes as the request says, each offset & 0xff
+children
+        runs its request in a shell and responds with the exit status it saw
 """
 
 from __future__ import annotations

@@ -10,6 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from .wait import DEADLINE, wait_for
+
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -55,6 +57,29 @@ def title(pid: int) -> str:
 def kill(pid: int) -> None:
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
+
+
+class Adopted:
+    """A process that adopt_orphans() has made a child of this one, or will."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        """Its exit status when it has ended, and its parent before."""
+        if self.returncode is None:
+            with suppress(ChildProcessError):
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+                if pid:
+                    self.returncode = os.waitstatus_to_exitcode(status)
+        return self.returncode
+
+    def wait(self, timeout: float = DEADLINE) -> int:
+        """Raises TimeoutError."""
+        wait_for(lambda: self.poll() is not None, timeout)
+        assert self.returncode is not None
+        return self.returncode
 
 
 @dataclass(frozen=True)

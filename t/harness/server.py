@@ -20,7 +20,7 @@ from .config import Config
 from .gate import Gate
 from .log import Log
 from .port import Port
-from .process import Usage
+from .process import Adopted, Usage
 from .wait import DEADLINE, wait_for
 
 Values = Any
@@ -46,7 +46,7 @@ class Server:
         self.baseline: dict[int, Usage] = {}
         self.others = process.descendants(os.getpid())
         self._port = Port()
-        self._nginx: subprocess.Popen[bytes] | None = None
+        self._nginx: subprocess.Popen[bytes] | Adopted | None = None
         self._clients = ThreadPoolExecutor(_CLIENTS)
         self._config_path = self.folder / "nginx.conf"
         self._config_path.write_text(config.render(self.folder, self._port.number))
@@ -64,6 +64,8 @@ class Server:
                 stdout=stderr,
                 stderr=stderr,
             )
+        if self.config.daemon and self._nginx.wait(DEADLINE) == 0:
+            self._nginx = Adopted(wait_for(self._written_pid))
         wait_for(lambda: self._has_ended() or len(self.workers()) == self.config.workers)
         if self._has_ended():
             raise RuntimeError(f"nginx did not start:\n{self.log.tail()}")
@@ -91,8 +93,32 @@ class Server:
             self.signal(name)
         try:
             return self._nginx.wait(deadline)
-        except subprocess.TimeoutExpired:
+        except (subprocess.TimeoutExpired, TimeoutError):
             raise TimeoutError(f"nginx still runs {deadline} s after {name}") from None
+
+    def upgrade(self) -> int:
+        """Sends USR2 to a daemon; returns the pid of the new master, which runs
+        beside the old one, when its workers do."""
+        old = self.pid
+        self.signal("USR2")
+        new = wait_for(lambda: self._written_pid() not in (0, old) and self._written_pid())
+        wait_for(lambda: len(self.workers(new)) == self.config.workers)
+        self._take_baseline()
+        return new
+
+    def follow(self, master: int) -> None:
+        """From now on this master is the server; the one before must be told to
+        end, and its end is waited for. Raises TimeoutError."""
+        old, self._nginx = self._nginx, Adopted(master)
+        assert old is not None
+        assert old.wait() == 0
+
+    def lose_master(self) -> None:
+        """Kills the master; its workers are on their own from now on."""
+        assert self._nginx is not None
+        process.kill(self.pid)
+        self._nginx.wait()
+        self._nginx = None
 
     def signal(self, name: str, pid: int | None = None) -> None:
         os.kill(pid or self.pid, signal.Signals["SIG" + name])
@@ -133,6 +159,12 @@ class Server:
             environment.update(_sanitizer(self.log.sanitizer))
         return environment
 
+    def _written_pid(self) -> int:
+        """What is in nginx's pid file; 0 while there is none."""
+        with suppress(OSError):
+            return int((self.folder / "nginx.pid").read_text() or 0)
+        return 0
+
     def _has_ended(self) -> bool:
         return self._nginx is None or self._nginx.poll() is not None
 
@@ -149,16 +181,18 @@ class Server:
         (pid,) = self.workers()
         return pid
 
-    def workers(self) -> list[int]:
-        """Workers that take connections, oldest first."""
-        return [pid for pid in self._children() if _has_title(pid, "worker process")]
+    def workers(self, master: int = 0) -> list[int]:
+        """Workers that take connections, oldest first: of the server's master,
+        if no other is named."""
+        return [pid for pid in self._children(master) if _has_title(pid, "worker process")]
 
     def shutting_down(self) -> list[int]:
         """Workers that only finish what they have."""
         return [pid for pid in self._children() if _has_title(pid, "worker process is shutting")]
 
-    def _children(self) -> list[int]:
-        return sorted(pid for pid, parent in process.parents().items() if parent == self.pid)
+    def _children(self, master: int = 0) -> list[int]:
+        master = master or self.pid
+        return sorted(pid for pid, parent in process.parents().items() if parent == master)
 
     def started(self) -> set[int]:
         """Every process alive that nginx started, even one that fled from it."""

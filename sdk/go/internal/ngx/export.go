@@ -6,7 +6,9 @@ package ngx
 import "C"
 
 import (
+	"os/signal"
 	"sync"
+	"syscall"
 
 	"restyffi/internal/host"
 )
@@ -16,6 +18,9 @@ var ends sync.Map
 
 //export libffi_init
 func libffi_init(cfg *C.char, tq C.uintptr_t) C.int {
+	// As nginx does. Else Go ends the process when something is printed that
+	// nobody reads any more.
+	signal.Ignore(syscall.SIGPIPE)
 	if err := start(cfg, tq); err != nil {
 		text := err.Error()
 		C.restyffi_set_error(tq, chars(text), C.size_t(len(text)))

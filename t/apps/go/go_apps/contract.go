@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os/exec"
 	"strconv"
 
 	"restyffi"
@@ -65,4 +66,15 @@ func startSlowly(string) (restyffi.Handler, error) {
 	return restyffi.HandlerFunc(func(context.Context, string, []byte) ([]byte, error) {
 		return []byte("ready"), nil
 	}), nil
+}
+
+// runInShell responds with the exit status that it saw.
+func runInShell(_ context.Context, _ string, req []byte) ([]byte, error) {
+	command := exec.Command("sh", "-c", string(req))
+	err := command.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		return nil, err
+	}
+	return []byte(strconv.Itoa(command.ProcessState.ExitCode())), nil
 }

@@ -16,6 +16,7 @@ var apps = map[string]factory{
 	"fail":       always(fail),
 	"gate":       always(hold),
 	"big":        always(grow),
+	"children":   always(runInShell),
 	"slow_start": startSlowly,
 }
 

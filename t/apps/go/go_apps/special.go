@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"runtime"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"restyffi"
@@ -46,6 +48,21 @@ func spin() {
 	}
 }
 
+// printToNobody makes standard output a pipe that nobody reads.
+func printToNobody() error {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	r.Close()
+	defer w.Close()
+	if err := syscall.Dup3(int(w.Fd()), 1, 0); err != nil {
+		return err
+	}
+	_, err = fmt.Println("x")
+	return err
+}
+
 func misfit(_ context.Context, method string, req []byte) ([]byte, error) {
 	switch method {
 	case "panic":
@@ -55,6 +72,8 @@ func misfit(_ context.Context, method string, req []byte) ([]byte, error) {
 	case "nil_pointer":
 		var none *strings.Builder
 		none.WriteByte('x')
+	case "print_to_nobody":
+		return nil, printToNobody()
 	case "rc":
 		return nil, &restyffi.Error{RC: 42, Message: string(req)}
 	case "spin":

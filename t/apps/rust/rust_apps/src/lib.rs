@@ -1,6 +1,7 @@
 //! The apps of the contract suite (t/harness/language.py), by their names as the
 //! configuration.
 
+use std::process::Command;
 use std::str;
 
 use resty_ffi::{Call, Error, Handler, Response, Service};
@@ -38,6 +39,17 @@ impl Handler for Gate {
     }
 }
 
+/// Runs its request in a shell and responds with the exit status it saw.
+struct Children;
+
+impl Handler for Children {
+    fn handle(&self, call: &Call) -> Result<Response<'_>, Error> {
+        let status = Command::new("sh").arg("-c").arg(text(call)?).status()?;
+        let status = status.code().ok_or_else(|| Error::msg("it was killed"))?;
+        Ok(status.to_string().into())
+    }
+}
+
 struct SlowStart;
 
 impl Handler for SlowStart {
@@ -65,6 +77,7 @@ fn start(cfg: Option<&[u8]>) -> Result<Service, Error> {
         Some(b"fail") => Ok(Service::threads(1, Fail)),
         Some(b"big") => Ok(Service::threads(1, Big)),
         Some(b"gate") => Ok(Service::threads(4, Gate)),
+        Some(b"children") => Ok(Service::threads(4, Children)),
         Some(b"slow_start") => Ok(Service::threads(1, SlowStart::new()?)),
         _ => Err(Error::msg("the configuration names no app")),
     }
