@@ -123,24 +123,6 @@ def test_unload_of_what_is_unloaded_is_true(server):
     assert nginx.values() == [True, True, True]
 
 
-def test_unload_in_a_phase_that_cannot_wait(server):
-    nginx = server(
-        server="""
-            location /log {
-                log_by_lua_block {
-                    local rt = require("rt")
-                    require("harness").keep("it", rt:__unload(1), rt:__unload())
-                }
-                return 204;
-            }
-        """,
-        lua='package.loaded.rt = ngx.load_ffi("echo")',
-    )
-    nginx.values()
-    nginx.get("/log")
-    assert nginx.kept("it") == [None, True]
-
-
 def test_same_key_is_loaded_anew_while_the_old_runtime_drains(server):
     nginx = server(
         lua={

@@ -277,6 +277,19 @@ PHASES = (
     ),
     _content("ngx.req.read_body", YIELDS, "ngx.req.read_body() RUN", _post),
     _content("before ngx.req.read_body", YIELDS, "RUN ngx.req.read_body()", _post),
+    _content(
+        "amid a cosocket's read",
+        YIELDS,
+        """
+            local sock = ngx.socket.tcp()
+            sock:connect("127.0.0.1", ngx.var.server_port)
+            sock:send("GET /kept/nothing HTTP/1.0\\r\\n\\r\\n")
+            local read = sock:receiveuntil(" ")
+            assert(read() == "HTTP/1.1")
+            RUN
+            assert(read() == "404")
+        """,
+    ),
     Phase(
         "ngx.location.capture",
         YIELDS,
