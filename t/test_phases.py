@@ -1,6 +1,7 @@
 """Every phase: what comes of a load, a call and an unload there."""
 
 import re
+import socket
 import ssl
 
 import pytest
@@ -28,7 +29,9 @@ HERE = [
 
 
 def start(server, phase, lua=RUN, code_cache=True):
-    nginx = server(start=False, code_cache=code_cache, lua=OTHERS, **phase.options(lua))
+    options = phase.options(lua)
+    options["http"] += " lua_ffi_request_id $request_id$ssl_session_id;"
+    nginx = server(start=False, code_cache=code_cache, lua=OTHERS, **options)
     phase.prepare(nginx)
     nginx.start()
     return nginx
@@ -85,6 +88,51 @@ def test_lua_that_is_never_resumed_harms_its_own_handshake_only(server, phase, o
     assert dropped == (waits and phase.cells.call == NO_HELLO)
     assert (nginx.get(f"/kept/{operation}").status_code == 404) == waits
     assert nginx.values("/other") == [True, "unharmed"]
+
+
+# ---- blocks beside http
+
+
+def load_stream():
+    """Debian has it in a file of its own; elsewhere it is a part of nginx."""
+    files = [path.with_name("ngx_stream_module.so") for path in target.find().lua_modules[:1]]
+    return "".join(f"load_module {file};" for file in files if file.exists())
+
+
+def test_stream_block_serves_beside_lua(server):
+    nginx = server(
+        main=f"""
+            {load_stream()}
+            stream {{ server {{ listen unix:stream.sock; proxy_pass unix:http.sock; }} }}
+        """,
+        http="""
+            server {
+                listen unix:http.sock;
+                location / {
+                    content_by_lua_block { ngx.print(select(2, ngx.load_ffi("echo"):echo("body"))) }
+                }
+            }
+        """,
+        lua=OTHERS,
+    )
+    for _ in range(3):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(nginx.folder / "stream.sock"))
+            client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            assert client.makefile().read().endswith("body")
+        assert nginx.values("/other") == [True, "unharmed"]
+
+
+def test_module_does_nothing_without_an_http_block(server):
+    nginx = server(start=False)
+    config = nginx.folder / "nginx.conf"
+    head, _, _ = config.read_text().partition("http {")
+    stream = "stream { server { listen unix:stream.sock; return alive; } }"
+    config.write_text(f"{head} {stream}".replace("user ", f"{load_stream()} user ", 1))
+    nginx.start()
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(nginx.folder / "stream.sock"))
+        assert client.makefile().read() == "alive"
 
 
 def test_docs_have_this_very_table():
