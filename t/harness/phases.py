@@ -6,14 +6,11 @@ each cell.
 
 from __future__ import annotations
 
-import socket
-import ssl
-import subprocess
 from dataclasses import dataclass
 from typing import Callable, NamedTuple
 
+from . import tls
 from .server import Server
-from .wait import DEADLINE
 
 WORKS = "works"
 WAITS = "works, the worker waits"
@@ -23,14 +20,14 @@ TOO_EARLY = "no library can be loaded before the worker has started"
 SHUTTING_DOWN = "shutting down"
 C_CALL = "cannot wait across a C call"
 NO_FFI = "attempt to call field 'load_ffi' (a nil value)"
-
 NO_HANDLE = "unsupported Lua type: LUA_TUSERDATA"
-
 NO_AGENT = "this process runs no library"
 NO_HELLO = "works in OpenResty, stock nginx drops the handshake"
 NO_SESSION = "works in OpenResty, stock OpenSSL finds no session"
 
 BODY = "body"
+
+Visit = Callable[[Server], None]
 
 
 class Cells(NamedTuple):
@@ -82,41 +79,28 @@ def _reload(nginx: Server) -> None:
     nginx.reload()
 
 
+def _get_and_reload(nginx: Server) -> None:
+    _get(nginx)
+    nginx.reload()
+
+
 def _leave(nginx: Server) -> None:
     with nginx.connect("/it"):
         nginx.log.wait("on its way")
 
 
 def _handshake(nginx: Server) -> None:
-    _say_hello(nginx, _client())
+    assert _tls_client(nginx).get().endswith(BODY)
 
 
 def _resume(nginx: Server) -> None:
-    client = _client()
-    _say_hello(nginx, client, _say_hello(nginx, client))
+    client = _tls_client(nginx)
+    client.get()
+    assert client.get().endswith(BODY)
 
 
-def _client() -> ssl.SSLContext:
-    """Sessions that the server has to keep exist up to TLS 1.2 only."""
-    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    client.maximum_version = ssl.TLSVersion.TLSv1_2
-    client.check_hostname = False
-    client.verify_mode = ssl.CERT_NONE
-    return client
-
-
-def _say_hello(
-    nginx: Server, client: ssl.SSLContext, session: ssl.SSLSession | None = None
-) -> ssl.SSLSession | None:
-    """One request over TLS; returns the session to resume."""
-    plain = socket.socket(socket.AF_UNIX)
-    plain.settimeout(DEADLINE)
-    plain.connect(str(nginx.folder / "tls.sock"))
-    with client.wrap_socket(plain, server_hostname="it", session=session) as connection:
-        connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
-        with connection.makefile() as answer:
-            assert answer.read().endswith(BODY)
-        return connection.session
+def _tls_client(nginx: Server) -> tls.Client:
+    return tls.Client(nginx.folder / "tls.sock")
 
 
 # ---- where it is in nginx.conf
@@ -144,8 +128,8 @@ class Phase:
 
     def prepare(self, nginx: Server) -> None:
         """Before nginx starts."""
-        if "ssl" in self.http:
-            _make_certificate(nginx)
+        if "tls.pem" in self.http:
+            tls.make_certificate(nginx.folder)
 
 
 PREPARE = 'init_worker_by_lua_block { require("phases").prepare() }'
@@ -163,7 +147,7 @@ def _tls(name: str, cells: Cells, visit: Visit = _handshake) -> Phase:
     http = f"""
         {PREPARE}
         ssl_certificate tls.pem;
-        ssl_certificate_key tls.pem;
+        ssl_certificate_key tls.key;
         ssl_session_tickets off;
         {name}_by_lua_block {{ RUN }}
         server {{
@@ -172,15 +156,6 @@ def _tls(name: str, cells: Cells, visit: Visit = _handshake) -> Phase:
         }}
     """
     return Phase(name, cells, http, visit)
-
-
-def _make_certificate(nginx: Server) -> None:
-    pem = nginx.folder / "tls.pem"
-    subprocess.run(
-        f"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
-        f" -subj /CN=it -keyout {pem} -out {pem}.cert && cat {pem}.cert >> {pem}",
-        shell=True, check=True, capture_output=True,
-    )  # fmt: skip
 
 
 _PRINT_BODY = f'content_by_lua_block {{ ngx.print("{BODY}") }}'
@@ -254,6 +229,12 @@ PHASES = (
     _location("log", _disabled("log"), f"log_by_lua_block {{ RUN }} {_PRINT_BODY}"),
     _content("ngx.timer.at", YIELDS, "ngx.timer.at(0, function() RUN end)"),
     _content("ngx.timer.every", YIELDS, "ngx.timer.every(0.01, function() RUN end)"),
+    _content(
+        "premature timer",
+        YIELDS,
+        "ngx.timer.at(3600, function(premature) assert(premature) RUN end)",
+        _get_and_reload,
+    ),
     _content("ngx.thread.spawn", YIELDS, "ngx.thread.wait(ngx.thread.spawn(function() RUN end))"),
     _content("coroutine.create", YIELDS, "coroutine.resume(coroutine.create(function() RUN end))"),
     _content("coroutine.wrap", YIELDS, "coroutine.wrap(function() RUN end)()"),
@@ -296,7 +277,9 @@ PHASES = (
         PREPARE,
         _get,
         f"""
-            location /it {{ content_by_lua_block {{ ngx.print(ngx.location.capture("/sub").body) }} }}
+            location /it {{
+                content_by_lua_block {{ ngx.print(ngx.location.capture("/sub").body) }}
+            }}
             location /sub {{ content_by_lua_block {{ RUN ngx.print("{BODY}") }} }}
         """,
     ),
@@ -320,19 +303,27 @@ PHASES = (
             location /there {{ access_by_lua_block {{ RUN }} {_PRINT_BODY} }}
         """,
     ),
-    _content("require", _refuses(C_CALL),
+    _content(
+        "require",
+        _refuses(C_CALL),
         """
             package.preload.mine = function() RUN return true end
             require("mine")
-        """),
+        """,
+    ),
     _content("string.gsub", _refuses(C_CALL), 'string.gsub("x", "x", function() RUN end)'),
     _content("table.sort", _refuses(C_CALL), "table.sort({1, 2}, function() RUN end)"),
-    _content("__gc", _refuses(C_CALL),
+    _content(
+        "__gc",
+        _refuses(C_CALL),
         """
             getmetatable(newproxy(true)).__gc = function() RUN end
             collectgarbage()
-        """),
-    _content("FFI callback", _refuses(C_CALL),
+        """,
+    ),
+    _content(
+        "FFI callback",
+        _refuses(C_CALL),
         """
             local ffi = require "ffi"
             ffi.cdef "void qsort(void *, size_t, size_t, int (*)(const void *, const void *));"
@@ -342,7 +333,8 @@ PHASES = (
             end)
             ffi.C.qsort(ffi.new("int[2]"), 2, 4, compare)
             compare:free()
-        """),
+        """,
+    ),
     Phase(
         "ngx.run_worker_thread",
         Cells(NO_FFI, NO_HANDLE, NO_HANDLE, NO_HANDLE),
