@@ -45,7 +45,7 @@ extern "C" {
  * Raised by one whenever a function is added here.  Functions are never
  * removed and never change their meaning.
  */
-#define NGX_HTTP_LUA_FFI_ABI_VERSION  2
+#define NGX_HTTP_LUA_FFI_ABI_VERSION  3
 
 
 /* Levels of ngx_http_lua_ffi_log(); the numbers of nginx and of ngx.log(). */
@@ -244,6 +244,13 @@ void ngx_http_lua_ffi_log(void *tq, int level, const char *msg, size_t len);
  */
 void ngx_http_lua_ffi_log_task(void *task, int level, const char *msg,
     size_t len);
+
+/*
+ * 1 for a runtime that a reload makes, while the one that it is to replace
+ * still runs; else 0.  A changed file of the library itself has been mapped
+ * already: this is for a loader, which must read the code that it hosts afresh.
+ */
+int ngx_http_lua_ffi_is_reload(void *tq);
 
 /*
  * The path that the library was found at, which dladdr() does not tell when

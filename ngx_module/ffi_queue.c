@@ -42,6 +42,7 @@ struct ffi_queue_s {
     atomic_int                                      closed;
     atomic_int                                      fd;
     atomic_int                                      fd_armed;
+    atomic_int                                      reload;
     atomic_int                                      push_cpu;
 
     /* guarded by lock, read without it only to see whether it is NULL */
@@ -142,6 +143,7 @@ ffi_queue_create(void *data, const char *name, size_t len)
     queue->retired = NULL;
     atomic_store(&queue->closed, 0);
     atomic_store(&queue->fd_armed, 0);
+    atomic_store(&queue->reload, 0);
 
     atomic_store(&queue->slot.word,
                  ffi_slot_word(ffi_slot_gen(atomic_load(&queue->slot.word)), 1));
@@ -262,6 +264,21 @@ const char *
 ffi_queue_path(ffi_queue_t *queue)
 {
     return atomic_load(&queue->path);
+}
+
+
+void
+ffi_queue_set_reload(ffi_queue_t *queue)
+{
+    atomic_store(&queue->reload, 1);
+}
+
+
+/* any thread */
+int
+ffi_queue_is_reload(ffi_queue_t *queue)
+{
+    return atomic_load(&queue->reload);
 }
 
 

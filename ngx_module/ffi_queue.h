@@ -81,6 +81,13 @@ void ffi_queue_set_path(ffi_queue_t *queue, char *path);
 void ffi_queue_set_error(ffi_queue_t *queue, char *error);
 char *ffi_queue_take_error(ffi_queue_t *queue);
 
+/*
+ * Whether the runtime is to replace another one with fresh code: set by the
+ * event loop before the load starts; any thread, between enter and leave.
+ */
+void ffi_queue_set_reload(ffi_queue_t *queue);
+int ffi_queue_is_reload(ffi_queue_t *queue);
+
 /* Any thread that keeps the queue from being destroyed. */
 ffi_crew_t *ffi_queue_crew(ffi_queue_t *queue);
 

@@ -219,6 +219,20 @@ ffi_task_list_remove(ffi_task_t *task)
 }
 
 
+/* Appends all tasks of a list to another one. */
+static inline void
+ffi_task_list_move(ffi_task_link_t *from, ffi_task_link_t *to)
+{
+    ffi_task_link_t  *link;
+
+    while (!ffi_task_list_empty(from)) {
+        link = from->next;
+        ffi_task_link_remove(link);
+        ffi_task_link_append(to, link);
+    }
+}
+
+
 static inline ffi_task_t *
 ffi_task_list_entry(ffi_task_link_t *link)
 {

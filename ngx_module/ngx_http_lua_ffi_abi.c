@@ -454,6 +454,25 @@ ngx_http_lua_ffi_log_task(void *handle, int level, const char *msg, size_t len)
 
 
 /* any thread */
+NGX_HTTP_LUA_FFI_API int
+ngx_http_lua_ffi_is_reload(void *tq)
+{
+    int           reload;
+    ffi_queue_t  *queue;
+
+    queue = ffi_queue_enter(tq);
+    if (queue == NULL) {
+        return 0;
+    }
+
+    reload = ffi_queue_is_reload(queue);
+    ffi_queue_leave(queue);
+
+    return reload;
+}
+
+
+/* any thread */
 NGX_HTTP_LUA_FFI_API const char *
 ngx_http_lua_ffi_library_path(void *tq)
 {

@@ -412,6 +412,8 @@ ngx_http_lua_ffi_call_fail(const char *verdict)
             ngx_http_lua_ffi_call_wake(task);
         }
     }
+
+    ngx_http_lua_ffi_call_mark_abandoned();
 }
 
 

@@ -85,8 +85,8 @@ ngx_uint_t ngx_http_lua_ffi_call_pending(void);
 void ngx_http_lua_ffi_call_mark_abandoned(void);
 
 /*
- * Ends the wait of every call with a static verdict; tasks that a library has
- * taken stay its own until it responds.
+ * Ends the wait of every call with a static verdict, and marks the calls
+ * abandoned; tasks that a library has taken stay its own until it responds.
  */
 void ngx_http_lua_ffi_call_fail(const char *verdict);
 

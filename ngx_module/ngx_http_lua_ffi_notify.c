@@ -7,6 +7,7 @@
 #include "ngx_http_lua_ffi_library.h"
 #include "ngx_http_lua_ffi_module.h"
 #include "ngx_http_lua_ffi_runtime.h"
+#include "ngx_http_lua_ffi_watch.h"
 
 #include <ngx_channel.h>
 #include <ngx_event.h>
@@ -315,7 +316,7 @@ ngx_http_lua_ffi_notify_tick_event(ngx_event_t *ev)
     ngx_http_lua_ffi_call_mark_abandoned();
     ngx_http_lua_ffi_notify_exit_check();
 
-    again = ngx_http_lua_ffi_runtime_tick();
+    again = ngx_http_lua_ffi_watch_tick();
     ngx_http_lua_ffi_runtime_advance();
 
     if (again || ngx_http_lua_ffi_call_pending()) {
@@ -421,7 +422,7 @@ ngx_http_lua_ffi_notify_wait(ngx_msec_t ms)
 
     (void) ngx_http_lua_ffi_notify_drain();
     ngx_http_lua_ffi_call_mark_abandoned();
-    (void) ngx_http_lua_ffi_runtime_tick();
+    (void) ngx_http_lua_ffi_watch_tick();
     ngx_http_lua_ffi_runtime_advance();
 }
 

@@ -4,21 +4,12 @@
 #include "ffi_thread.h"
 #include "ngx_http_lua_ffi_call.h"
 #include "ngx_http_lua_ffi_child.h"
+#include "ngx_http_lua_ffi_name.h"
 #include "ngx_http_lua_ffi_notify.h"
+#include "ngx_http_lua_ffi_reload.h"
+#include "ngx_http_lua_ffi_watch.h"
 
 #include <stdlib.h>
-
-
-/*
- * How many ticks a runtime must be seen without a live poller before it is
- * taken for dead: a library may replace its threads.
- */
-#define NGX_HTTP_LUA_FFI_DEAD_TICKS  3
-
-
-#define NGX_HTTP_LUA_FFI_SHUTDOWN    "shutting down"
-#define NGX_HTTP_LUA_FFI_DIED        "the runtime died: its threads have "    \
-                                     "ended; load it again"
 
 
 /* The one load that is waited for without yielding. */
@@ -30,23 +21,9 @@ typedef struct {
 } ngx_http_lua_ffi_sync_t;
 
 
-static void ngx_http_lua_ffi_runtime_spell(ngx_str_t *lib,
-    ngx_http_lua_ffi_opts_t *opts);
-static ngx_int_t ngx_http_lua_ffi_runtime_key(ngx_str_t *lib, ngx_str_t *cfg,
-    ngx_http_lua_ffi_opts_t *opts, ngx_str_t *key);
-static ngx_http_lua_ffi_runtime_t *ngx_http_lua_ffi_runtime_create(
-    ngx_str_t *lib, ngx_str_t *cfg, ngx_str_t *key,
-    ngx_http_lua_ffi_opts_t *opts);
-static void ngx_http_lua_ffi_runtime_name(ngx_str_t *lib, ngx_str_t *cfg,
-    ngx_http_lua_ffi_opts_t *opts, ngx_str_t *name);
-static ngx_uint_t ngx_http_lua_ffi_runtime_is_loader(ngx_str_t *lib);
-static void ngx_http_lua_ffi_runtime_printable(u_char *p, size_t len);
-static ngx_int_t ngx_http_lua_ffi_runtime_start(
-    ngx_http_lua_ffi_runtime_t *rt, ngx_str_t *lib, ngx_str_t *cfg);
 static void ngx_http_lua_ffi_runtime_loaded(ngx_http_lua_ffi_op_t *op);
-static void ngx_http_lua_ffi_runtime_failed(ngx_http_lua_ffi_runtime_t *rt,
+static void ngx_http_lua_ffi_runtime_lose(ngx_http_lua_ffi_runtime_t *rt,
     const char *error);
-static void ngx_http_lua_ffi_runtime_close(ngx_http_lua_ffi_runtime_t *rt);
 static void ngx_http_lua_ffi_runtime_settle(ngx_http_lua_ffi_runtime_t *rt,
     const char *error);
 static void ngx_http_lua_ffi_runtime_end(ngx_http_lua_ffi_runtime_t *rt,
@@ -55,44 +32,28 @@ static void ngx_http_lua_ffi_runtime_say(ngx_http_lua_ffi_runtime_t *rt,
     ngx_uint_t level, const char **text);
 static void ngx_http_lua_ffi_runtime_gone(ngx_http_lua_ffi_op_t *op);
 static void ngx_http_lua_ffi_runtime_free_op(ngx_http_lua_ffi_op_t *op);
-static void ngx_http_lua_ffi_runtime_abandon(ngx_http_lua_ffi_runtime_t *rt);
-static void ngx_http_lua_ffi_runtime_unregister(
-    ngx_http_lua_ffi_runtime_t *rt);
-static void ngx_http_lua_ffi_runtime_destroy(ngx_http_lua_ffi_runtime_t *rt);
+static void ngx_http_lua_ffi_runtime_cancel(ngx_http_lua_ffi_runtime_t *rt,
+    const char *error);
 static ngx_uint_t ngx_http_lua_ffi_runtime_drained(
     ngx_http_lua_ffi_runtime_t *rt);
-static void ngx_http_lua_ffi_runtime_check_load(
-    ngx_http_lua_ffi_runtime_t *rt);
-static ngx_uint_t ngx_http_lua_ffi_runtime_join(
-    ngx_http_lua_ffi_runtime_t *rt);
-static void ngx_http_lua_ffi_runtime_check_pollers(
-    ngx_http_lua_ffi_runtime_t *rt);
-static void ngx_http_lua_ffi_runtime_check_drain(
-    ngx_http_lua_ffi_runtime_t *rt);
-static ngx_uint_t ngx_http_lua_ffi_runtime_knows(ngx_queue_t *list, int tid);
-static ngx_uint_t ngx_http_lua_ffi_runtime_strangers(void);
 
 
-static ngx_rbtree_t       ngx_http_lua_ffi_registry;
-static ngx_rbtree_node_t  ngx_http_lua_ffi_sentinel;
-
-/* each runtime is in one of the two; those that end are in the second */
-static ngx_queue_t        ngx_http_lua_ffi_runtimes;
-static ngx_queue_t        ngx_http_lua_ffi_draining;
+ngx_queue_t  ngx_http_lua_ffi_runtimes;
+ngx_queue_t  ngx_http_lua_ffi_draining;
 
 /* pushed to, not yet woken */
-static ngx_queue_t        ngx_http_lua_ffi_dirty;
+static ngx_queue_t              ngx_http_lua_ffi_dirty;
 
 static ngx_http_lua_ffi_sync_t  ngx_http_lua_ffi_sync;
 
-static ngx_uint_t         ngx_http_lua_ffi_ending;
+static ngx_uint_t               ngx_http_lua_ffi_ending;
 
 
 ngx_int_t
 ngx_http_lua_ffi_runtime_init(ngx_cycle_t *cycle)
 {
-    ngx_rbtree_init(&ngx_http_lua_ffi_registry, &ngx_http_lua_ffi_sentinel,
-                    ngx_str_rbtree_insert_value);
+    ngx_http_lua_ffi_registry_init();
+
     ngx_queue_init(&ngx_http_lua_ffi_runtimes);
     ngx_queue_init(&ngx_http_lua_ffi_draining);
     ngx_queue_init(&ngx_http_lua_ffi_dirty);
@@ -101,113 +62,11 @@ ngx_http_lua_ffi_runtime_init(ngx_cycle_t *cycle)
 }
 
 
-/* One spelling for all: "libx.so" is "x". */
-static void
-ngx_http_lua_ffi_runtime_spell(ngx_str_t *lib, ngx_http_lua_ffi_opts_t *opts)
-{
-    opts->fresh = (lib->data[lib->len - 1] == '?');
-    lib->len -= opts->fresh;
-
-    /* what else ends in ".so" is a file's name as it is */
-    if (lib->len > 6
-        && ngx_strncmp(lib->data, "lib", 3) == 0
-        && ngx_strncmp(lib->data + lib->len - 3, ".so", 3) == 0
-        && ngx_strlchr(lib->data, lib->data + lib->len, '/') == NULL
-        && ngx_strncmp(lib->data + lib->len - 6, ".so", 3) != 0)
-    {
-        lib->data += 3;
-        lib->len -= 6;
-    }
-}
-
-
-/* The parts are length-prefixed, so that no two pairs have one key. */
-static ngx_int_t
-ngx_http_lua_ffi_runtime_key(ngx_str_t *lib, ngx_str_t *cfg,
-    ngx_http_lua_ffi_opts_t *opts, ngx_str_t *key)
-{
-    u_char  *p;
-
-    key->data = ngx_alloc(NGX_SIZE_T_LEN + 3 + lib->len + cfg->len,
-                          ngx_cycle->log);
-    if (key->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    p = ngx_sprintf(key->data, "%uz:%V%s%c", lib->len, lib,
-                    opts->fresh ? "?" : "", cfg->data == NULL ? '-' : '+');
-    p = ngx_cpymem(p, cfg->data, cfg->len);
-
-    key->len = p - key->data;
-
-    return NGX_OK;
-}
-
-
-/*
- * A loader's "<module>,<function>" tells its runtimes apart; what else is in
- * a configuration may be secret.
- */
-static void
-ngx_http_lua_ffi_runtime_name(ngx_str_t *lib, ngx_str_t *cfg,
-    ngx_http_lua_ffi_opts_t *opts, ngx_str_t *name)
-{
-    size_t      len;
-    ngx_uint_t  commas;
-
-    len = 0;
-
-    if (ngx_http_lua_ffi_runtime_is_loader(lib)) {
-        for (commas = 0; len < cfg->len; len++) {
-            if (cfg->data[len] == ',' && ++commas == 2) {
-                break;
-            }
-        }
-    }
-
-    name->len = ngx_snprintf(name->data, FFI_QUEUE_NAME_MAX - 1, "%V%s%s%*s",
-                             lib, opts->fresh ? "?" : "", len ? " " : "", len,
-                             cfg->data)
-                - name->data;
-
-    ngx_http_lua_ffi_runtime_printable(name->data, name->len);
-}
-
-
-static ngx_uint_t
-ngx_http_lua_ffi_runtime_is_loader(ngx_str_t *lib)
-{
-    u_char  *p;
-
-    for (p = lib->data + lib->len; p > lib->data && p[-1] != '/'; p--) {
-        /* void */
-    }
-
-    return ngx_strncmp(p, "ffi_", 4) == 0
-           || ngx_strncmp(p, "libffi_", 7) == 0
-           || ngx_strncmp(p, "resty_ffi_", 10) == 0;
-}
-
-
-/* What comes from others must not make log lines of its own. */
-static void
-ngx_http_lua_ffi_runtime_printable(u_char *p, size_t len)
-{
-    for ( /* void */ ; len > 0; p++, len--) {
-        if (*p < ' ' || *p == 0x7f) {
-            *p = '?';
-        }
-    }
-}
-
-
-ngx_http_lua_ffi_runtime_t *
+ngx_http_lua_ffi_entry_t *
 ngx_http_lua_ffi_runtime_load(ngx_str_t *lib, ngx_str_t *cfg,
     ngx_http_lua_ffi_opts_t *opts, const char **err)
 {
-    uint32_t                     hash;
-    ngx_str_t                    key;
-    ngx_str_node_t              *node;
+    ngx_http_lua_ffi_entry_t    *entry;
     ngx_http_lua_ffi_runtime_t  *rt;
 
     if (ngx_http_lua_ffi_ending) {
@@ -215,48 +74,36 @@ ngx_http_lua_ffi_runtime_load(ngx_str_t *lib, ngx_str_t *cfg,
         return NULL;
     }
 
-    ngx_http_lua_ffi_runtime_spell(lib, opts);
+    *err = "no memory";
 
-    if (ngx_http_lua_ffi_runtime_key(lib, cfg, opts, &key) != NGX_OK) {
-        *err = "no memory";
-        return NULL;
-    }
+    entry = ngx_http_lua_ffi_registry_get(lib, cfg);
 
-    hash = ngx_crc32_long(key.data, key.len);
-    node = ngx_str_rbtree_lookup(&ngx_http_lua_ffi_registry, &key, hash);
-
-    if (node != NULL) {
-        ngx_free(key.data);
-        return (ngx_http_lua_ffi_runtime_t *) node;
+    if (entry == NULL || entry->users) {
+        return entry;
     }
 
     ngx_http_lua_ffi_child_guard();
 
-    rt = ngx_http_lua_ffi_runtime_create(lib, cfg, &key, opts);
-    if (rt == NULL) {
-        ngx_free(key.data);
-        *err = "no memory";
-        return NULL;
-    }
+    ngx_http_lua_ffi_entry_hold(entry);
 
-    rt->node.node.key = hash;
-    rt->node.str = key;
-    rt->registered = 1;
-    ngx_rbtree_insert(&ngx_http_lua_ffi_registry, &rt->node.node);
+    rt = ngx_http_lua_ffi_runtime_create(entry, opts);
+    entry->rt = rt;
 
-    if (ngx_http_lua_ffi_runtime_start(rt, lib, cfg) != NGX_OK) {
+    if (rt != NULL && ngx_http_lua_ffi_runtime_start(rt) != NGX_OK) {
         ngx_http_lua_ffi_runtime_destroy(rt);
-        *err = "no memory";
-        return NULL;
+        rt = NULL;
     }
 
-    return rt;
+    /* without a runtime there is no entry any more */
+    ngx_http_lua_ffi_entry_release(entry);
+
+    return rt != NULL ? entry : NULL;
 }
 
 
-static ngx_http_lua_ffi_runtime_t *
-ngx_http_lua_ffi_runtime_create(ngx_str_t *lib, ngx_str_t *cfg,
-    ngx_str_t *key, ngx_http_lua_ffi_opts_t *opts)
+ngx_http_lua_ffi_runtime_t *
+ngx_http_lua_ffi_runtime_create(ngx_http_lua_ffi_entry_t *entry,
+    ngx_http_lua_ffi_opts_t *opts)
 {
     u_char                       buf[FFI_QUEUE_NAME_MAX];
     ngx_str_t                    name;
@@ -268,13 +115,17 @@ ngx_http_lua_ffi_runtime_create(ngx_str_t *lib, ngx_str_t *cfg,
     }
 
     name.data = buf;
-    ngx_http_lua_ffi_runtime_name(lib, cfg, opts, &name);
+    ngx_http_lua_ffi_name_show(&entry->lib, &entry->cfg, entry->fresh, &name,
+                               sizeof(buf) - 1);
 
     rt->queue = ffi_queue_create(rt, (char *) name.data, name.len);
     if (rt->queue == NULL) {
         ngx_free(rt);
         return NULL;
     }
+
+    rt->entry = entry;
+    ngx_http_lua_ffi_entry_hold(entry);
 
     rt->opts = *opts;
     rt->load_end = ngx_current_msec + opts->load_timeout;
@@ -286,10 +137,10 @@ ngx_http_lua_ffi_runtime_create(ngx_str_t *lib, ngx_str_t *cfg,
 }
 
 
-static void
+void
 ngx_http_lua_ffi_runtime_destroy(ngx_http_lua_ffi_runtime_t *rt)
 {
-    ngx_http_lua_ffi_runtime_unregister(rt);
+    ngx_http_lua_ffi_runtime_leave(rt);
 
     if (rt->pushed) {
         ngx_queue_remove(&rt->dirty);
@@ -303,22 +154,37 @@ ngx_http_lua_ffi_runtime_destroy(ngx_http_lua_ffi_runtime_t *rt)
 }
 
 
-static void
-ngx_http_lua_ffi_runtime_unregister(ngx_http_lua_ffi_runtime_t *rt)
+void
+ngx_http_lua_ffi_runtime_leave(ngx_http_lua_ffi_runtime_t *rt)
 {
-    if (rt->registered) {
-        ngx_rbtree_delete(&ngx_http_lua_ffi_registry, &rt->node.node);
-        ngx_free(rt->node.str.data);
-        rt->registered = 0;
+    ngx_http_lua_ffi_entry_t  *entry;
+
+    entry = rt->entry;
+    if (entry == NULL) {
+        return;
     }
+
+    rt->entry = NULL;
+
+    if (entry->rt == rt) {
+        entry->rt = NULL;
+    }
+
+    if (entry->next == rt) {
+        entry->next = NULL;
+    }
+
+    ngx_http_lua_ffi_entry_release(entry);
 }
 
 
-static ngx_int_t
-ngx_http_lua_ffi_runtime_start(ngx_http_lua_ffi_runtime_t *rt, ngx_str_t *lib,
-    ngx_str_t *cfg)
+ngx_int_t
+ngx_http_lua_ffi_runtime_start(ngx_http_lua_ffi_runtime_t *rt)
 {
+    ngx_str_t              *cfg;
     ngx_http_lua_ffi_op_t  *op;
+
+    cfg = &rt->entry->cfg;
 
     op = ngx_calloc(sizeof(ngx_http_lua_ffi_op_t) + cfg->len + 1,
                     ngx_cycle->log);
@@ -338,9 +204,9 @@ ngx_http_lua_ffi_runtime_start(ngx_http_lua_ffi_runtime_t *rt, ngx_str_t *lib,
     op->queue = rt->queue;
     op->unpin = rt->opts.unpin;
     op->global = rt->opts.global;
-    op->fresh = rt->opts.fresh;
+    op->fresh = rt->entry->fresh || ffi_queue_is_reload(rt->queue);
 
-    if (ngx_http_lua_ffi_library_load(op, lib) != NGX_OK) {
+    if (ngx_http_lua_ffi_library_load(op, &rt->entry->lib) != NGX_OK) {
         ngx_free(op);
         return NGX_ERROR;
     }
@@ -375,41 +241,90 @@ ngx_http_lua_ffi_runtime_loaded(ngx_http_lua_ffi_op_t *op)
 
     ngx_http_lua_ffi_runtime_settle(rt, NULL);
 
-    if (rt->late) {
-        ngx_http_lua_ffi_runtime_unload(rt);
+    if (rt->entry == NULL) {
+        /* nobody waits for it any more */
+        ngx_http_lua_ffi_runtime_close(rt);
+
+    } else if (rt->entry->next == rt) {
+        ngx_http_lua_ffi_reload_swap(rt->entry);
     }
 }
 
 
-static void
+void
 ngx_http_lua_ffi_runtime_failed(ngx_http_lua_ffi_runtime_t *rt,
     const char *error)
 {
     u_char   buf[FFI_LOG_LINE_MAX];
     u_char  *last;
 
-    if (!rt->late) {
-        last = ngx_snprintf(buf, sizeof(buf), "%s", error);
-        ngx_http_lua_ffi_runtime_printable(buf, last - buf);
-
-        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
-                      "ffi: runtime \"%s\" failed to load: %*s",
-                      ffi_queue_name(rt->queue), (size_t) (last - buf), buf);
+    if (rt->entry == NULL) {
+        return;
     }
 
-    ngx_http_lua_ffi_runtime_unregister(rt);
+    last = ngx_snprintf(buf, sizeof(buf), "%s", error);
+    ngx_http_lua_ffi_name_printable(buf, last - buf);
+
+    ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                  "ffi: runtime \"%s\" failed to %s: %*s",
+                  ffi_queue_name(rt->queue),
+                  rt->entry->next == rt ? "reload, what it ran goes on"
+                                        : "load",
+                  (size_t) (last - buf), buf);
+
+    ngx_http_lua_ffi_runtime_lose(rt, error);
+}
+
+
+/* A load comes to nothing. */
+static void
+ngx_http_lua_ffi_runtime_lose(ngx_http_lua_ffi_runtime_t *rt,
+    const char *error)
+{
+    ngx_uint_t                 reload;
+    ngx_http_lua_ffi_entry_t  *entry;
+
+    entry = rt->entry;
+    reload = entry->next == rt;
+
+    ngx_http_lua_ffi_entry_hold(entry);
+
+    ngx_http_lua_ffi_runtime_leave(rt);
     ngx_http_lua_ffi_runtime_settle(rt, error);
+
+    if (reload) {
+        ngx_http_lua_ffi_reload_over(entry);
+
+    } else {
+        ngx_http_lua_ffi_registry_remove(entry);
+    }
+
+    ngx_http_lua_ffi_entry_release(entry);
 }
 
 
 ngx_http_lua_ffi_runtime_t *
-ngx_http_lua_ffi_runtime_find(const void *tq)
+ngx_http_lua_ffi_runtime_current(ngx_http_lua_ffi_entry_t *entry)
 {
-    ffi_queue_t  *queue;
+    ngx_http_lua_ffi_runtime_t  *rt;
 
-    queue = ffi_queue_lookup(tq);
+    rt = entry->rt;
 
-    return queue != NULL ? ffi_queue_data(queue) : NULL;
+    if (rt != NULL
+        && (rt->state == NGX_HTTP_LUA_FFI_LOADING
+            || rt->state == NGX_HTTP_LUA_FFI_READY))
+    {
+        return rt;
+    }
+
+    return entry->next;
+}
+
+
+ngx_uint_t
+ngx_http_lua_ffi_runtime_ending(void)
+{
+    return ngx_http_lua_ffi_ending;
 }
 
 
@@ -473,15 +388,21 @@ ngx_http_lua_ffi_runtime_wake(void)
 
 
 void
-ngx_http_lua_ffi_runtime_unload(ngx_http_lua_ffi_runtime_t *rt)
+ngx_http_lua_ffi_runtime_unload(ngx_http_lua_ffi_entry_t *entry)
 {
-    if (rt->state == NGX_HTTP_LUA_FFI_READY) {
-        ngx_http_lua_ffi_runtime_close(rt);
+    ngx_http_lua_ffi_registry_remove(entry);
+
+    if (entry->next != NULL) {
+        ngx_http_lua_ffi_runtime_cancel(entry->next, "unloaded");
+    }
+
+    if (entry->rt != NULL && entry->rt->state == NGX_HTTP_LUA_FFI_READY) {
+        ngx_http_lua_ffi_runtime_close(entry->rt);
     }
 }
 
 
-static void
+void
 ngx_http_lua_ffi_runtime_close(ngx_http_lua_ffi_runtime_t *rt)
 {
     rt->state = NGX_HTTP_LUA_FFI_DRAINING;
@@ -489,7 +410,10 @@ ngx_http_lua_ffi_runtime_close(ngx_http_lua_ffi_runtime_t *rt)
     ngx_queue_remove(&rt->link);
     ngx_queue_insert_tail(&ngx_http_lua_ffi_draining, &rt->link);
 
-    ngx_http_lua_ffi_runtime_unregister(rt);
+    if (rt->entry != NULL && rt->entry->next == NULL) {
+        ngx_http_lua_ffi_registry_remove(rt->entry);
+    }
+
     ffi_queue_close(rt->queue);
 
     ngx_http_lua_ffi_notify_turn();
@@ -612,13 +536,21 @@ ngx_http_lua_ffi_runtime_free_op(ngx_http_lua_ffi_op_t *op)
 }
 
 
-/* Nobody wants a load any more that may or may not have started. */
+/* Nobody wants a load any more. */
 static void
+ngx_http_lua_ffi_runtime_cancel(ngx_http_lua_ffi_runtime_t *rt,
+    const char *error)
+{
+    ngx_http_lua_ffi_runtime_lose(rt, error);
+    ngx_http_lua_ffi_runtime_abandon(rt);
+}
+
+
+void
 ngx_http_lua_ffi_runtime_abandon(ngx_http_lua_ffi_runtime_t *rt)
 {
     ngx_http_lua_ffi_op_t  *op;
 
-    rt->late = 1;
     op = rt->op;
 
     if (ngx_http_lua_ffi_library_cancel(op) == NGX_OK) {
@@ -685,195 +617,6 @@ ngx_http_lua_ffi_runtime_settle(ngx_http_lua_ffi_runtime_t *rt,
 }
 
 
-ngx_uint_t
-ngx_http_lua_ffi_runtime_tick(void)
-{
-    ngx_uint_t                   again;
-    ngx_queue_t                 *q, *next;
-    ngx_http_lua_ffi_runtime_t  *rt;
-
-    again = 0;
-
-    for (q = ngx_queue_head(&ngx_http_lua_ffi_runtimes);
-         q != ngx_queue_sentinel(&ngx_http_lua_ffi_runtimes);
-         q = next)
-    {
-        next = ngx_queue_next(q);
-        rt = ngx_queue_data(q, ngx_http_lua_ffi_runtime_t, link);
-
-        if (rt->state == NGX_HTTP_LUA_FFI_LOADING) {
-            ngx_http_lua_ffi_runtime_check_load(rt);
-            again = 1;
-
-        } else {
-            again |= ngx_http_lua_ffi_runtime_join(rt);
-            ngx_http_lua_ffi_runtime_check_pollers(rt);
-        }
-    }
-
-    for (q = ngx_queue_head(&ngx_http_lua_ffi_draining);
-         q != ngx_queue_sentinel(&ngx_http_lua_ffi_draining);
-         q = ngx_queue_next(q))
-    {
-        rt = ngx_queue_data(q, ngx_http_lua_ffi_runtime_t, link);
-
-        ngx_http_lua_ffi_runtime_check_drain(rt);
-        again = 1;
-    }
-
-    return again;
-}
-
-
-static void
-ngx_http_lua_ffi_runtime_check_load(ngx_http_lua_ffi_runtime_t *rt)
-{
-    u_char  buf[NGX_HTTP_LUA_FFI_ERR_MAX];
-
-    if (rt->late || (ngx_msec_int_t) (ngx_current_msec - rt->load_end) < 0) {
-        return;
-    }
-
-    *ngx_snprintf(buf, sizeof(buf) - 1,
-                  "load timed out after %M ms; if it still ends, the runtime "
-                  "is unloaded at once", rt->opts.load_timeout) = '\0';
-
-    ngx_http_lua_ffi_runtime_failed(rt, (char *) buf);
-    ngx_http_lua_ffi_runtime_abandon(rt);
-}
-
-
-/* Whether the load's thread, whose stack is held, is still to be joined. */
-static ngx_uint_t
-ngx_http_lua_ffi_runtime_join(ngx_http_lua_ffi_runtime_t *rt)
-{
-    ngx_http_lua_ffi_op_t  *op;
-
-    op = rt->op;
-
-    if (rt->state == NGX_HTTP_LUA_FFI_READY
-        && op->started
-        && pthread_tryjoin_np(op->thread, NULL) == 0)
-    {
-        op->started = 0;
-    }
-
-    return op->started;
-}
-
-
-static void
-ngx_http_lua_ffi_runtime_check_pollers(ngx_http_lua_ffi_runtime_t *rt)
-{
-    ffi_thread_census_t  census;
-
-    if (rt->state != NGX_HTTP_LUA_FFI_READY || rt->unanswered == 0) {
-        return;
-    }
-
-    ffi_thread_count(rt->queue, &census);
-
-    if (census.polled == 0 || census.pollers) {
-        rt->ticks = 0;
-        return;
-    }
-
-    if (++rt->ticks < NGX_HTTP_LUA_FFI_DEAD_TICKS) {
-        return;
-    }
-
-    ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
-                  "ffi: runtime \"%s\" died: all threads that polled it have "
-                  "ended, %ui calls are unanswered",
-                  ffi_queue_name(rt->queue), rt->unanswered);
-
-    rt->dead = 1;
-    ngx_http_lua_ffi_runtime_close(rt);
-}
-
-
-/* Calls of a runtime without threads are answered by nobody else. */
-static void
-ngx_http_lua_ffi_runtime_check_drain(ngx_http_lua_ffi_runtime_t *rt)
-{
-    ffi_thread_census_t  census;
-
-    if (rt->state != NGX_HTTP_LUA_FFI_DRAINING || rt->unanswered == 0) {
-        return;
-    }
-
-    ffi_thread_count(rt->queue, &census);
-
-    if (census.pollers
-        || (census.polled == 0 && ngx_http_lua_ffi_call_waited(rt)))
-    {
-        return;
-    }
-
-    ngx_http_lua_ffi_call_reclaim(rt, NGX_HTTP_LUA_FFI_DIED,
-                                  census.polled
-                                  && census.alive == 0
-                                  && census.untracked == 0
-                                  && !ngx_http_lua_ffi_runtime_strangers());
-}
-
-
-static ngx_uint_t
-ngx_http_lua_ffi_runtime_knows(ngx_queue_t *list, int tid)
-{
-    ngx_queue_t                 *q;
-    ngx_http_lua_ffi_runtime_t  *rt;
-
-    for (q = ngx_queue_head(list);
-         q != ngx_queue_sentinel(list);
-         q = ngx_queue_next(q))
-    {
-        rt = ngx_queue_data(q, ngx_http_lua_ffi_runtime_t, link);
-
-        if (ffi_thread_seen(rt->queue, tid)) {
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-
-/*
- * Whether the process has a thread that no runtime can account for: it may be
- * one that a task was handed to.
- */
-static ngx_uint_t
-ngx_http_lua_ffi_runtime_strangers(void)
-{
-    pid_t                   tid;
-    size_t                  i;
-    ngx_uint_t              found;
-    ffi_process_threads_t  *threads;
-
-    threads = ffi_process_threads();
-    if (threads == NULL) {
-        return 1;
-    }
-
-    found = 0;
-
-    for (i = 0; i < threads->n && !found; i++) {
-        tid = threads->tids[i];
-
-        found = tid != ngx_pid
-                && !ngx_http_lua_ffi_runtime_knows(&ngx_http_lua_ffi_runtimes,
-                                                   tid)
-                && !ngx_http_lua_ffi_runtime_knows(&ngx_http_lua_ffi_draining,
-                                                   tid);
-    }
-
-    free(threads);
-
-    return found;
-}
-
-
 void
 ngx_http_lua_ffi_runtime_shutdown(void)
 {
@@ -882,6 +625,9 @@ ngx_http_lua_ffi_runtime_shutdown(void)
 
     ngx_http_lua_ffi_ending = 1;
 
+    /* before the queues end: who asked to be told of its calls may leave then */
+    ngx_http_lua_ffi_call_fail(NGX_HTTP_LUA_FFI_SHUTDOWN);
+
     for (q = ngx_queue_head(&ngx_http_lua_ffi_runtimes);
          q != ngx_queue_sentinel(&ngx_http_lua_ffi_runtimes);
          q = next)
@@ -889,14 +635,12 @@ ngx_http_lua_ffi_runtime_shutdown(void)
         next = ngx_queue_next(q);
         rt = ngx_queue_data(q, ngx_http_lua_ffi_runtime_t, link);
 
-        if (rt->state == NGX_HTTP_LUA_FFI_LOADING && !rt->late) {
-            ngx_http_lua_ffi_runtime_unregister(rt);
-            ngx_http_lua_ffi_runtime_settle(rt, NGX_HTTP_LUA_FFI_SHUTDOWN);
-            ngx_http_lua_ffi_runtime_abandon(rt);
-            continue;
-        }
+        if (rt->state == NGX_HTTP_LUA_FFI_LOADING && rt->entry != NULL) {
+            ngx_http_lua_ffi_runtime_cancel(rt, NGX_HTTP_LUA_FFI_SHUTDOWN);
 
-        ngx_http_lua_ffi_runtime_unload(rt);
+        } else if (rt->state == NGX_HTTP_LUA_FFI_READY) {
+            ngx_http_lua_ffi_runtime_close(rt);
+        }
     }
 
     for (q = ngx_queue_head(&ngx_http_lua_ffi_draining);
@@ -906,8 +650,6 @@ ngx_http_lua_ffi_runtime_shutdown(void)
         rt = ngx_queue_data(q, ngx_http_lua_ffi_runtime_t, link);
         ngx_http_lua_ffi_call_settle(&rt->waiters, NGX_HTTP_LUA_FFI_SHUTDOWN);
     }
-
-    ngx_http_lua_ffi_call_fail(NGX_HTTP_LUA_FFI_SHUTDOWN);
 }
 
 

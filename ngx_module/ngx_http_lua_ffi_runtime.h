@@ -23,6 +23,13 @@
 #include "ffi_queue.h"
 #include "ffi_task.h"
 #include "ngx_http_lua_ffi_library.h"
+#include "ngx_http_lua_ffi_registry.h"
+
+
+/* Why no call is taken, or none is answered. */
+#define NGX_HTTP_LUA_FFI_SHUTDOWN  "shutting down"
+#define NGX_HTTP_LUA_FFI_DIED      "the runtime died: its threads have ended; " \
+                                   "load it again"
 
 
 typedef struct {
@@ -31,7 +38,6 @@ typedef struct {
     ngx_msec_t                load_timeout;
     unsigned                  unpin:1;
     unsigned                  global:1;
-    unsigned                  fresh:1;           /* part of the key */
 } ngx_http_lua_ffi_opts_t;
 
 
@@ -43,9 +49,9 @@ typedef enum {
 } ngx_http_lua_ffi_state_e;
 
 
-typedef struct {
-    ngx_str_node_t            node;              /* in the registry, by key */
-    ngx_queue_t               link;              /* in the list of all */
+struct ngx_http_lua_ffi_runtime_s {
+    ngx_http_lua_ffi_entry_t *entry;             /* NULL: of no use to Lua */
+    ngx_queue_t               link;              /* in one of the two lists */
     ngx_queue_t               dirty;             /* pushed to, not yet woken */
 
     ngx_http_lua_ffi_state_e  state;
@@ -59,24 +65,31 @@ typedef struct {
     ngx_msec_t                load_end;          /* as ngx_current_msec */
     ffi_task_link_t           waiters;           /* for loaded, or for gone */
 
-    unsigned                  registered:1;
-    unsigned                  late:1;            /* nobody wants the load */
     unsigned                  dead:1;            /* its pollers have ended */
-} ngx_http_lua_ffi_runtime_t;
+};
+
+
+/* Every runtime is in one of the two: those that end are in the second. */
+extern ngx_queue_t  ngx_http_lua_ffi_runtimes;
+extern ngx_queue_t  ngx_http_lua_ffi_draining;
 
 
 ngx_int_t ngx_http_lua_ffi_runtime_init(ngx_cycle_t *cycle);
 
 /*
- * The runtime of a library and configuration, found or on its way.  lib is as
- * Lua has it; cfg->data NULL is nil; opts are used when it is new, but for
- * fresh, which is set.  NULL: *err is static.
+ * The entry of a library and configuration, whose runtime is found or on its
+ * way.  lib is as Lua has it; cfg->data NULL is nil; opts are used when it is
+ * new.  NULL: *err is static.
  */
-ngx_http_lua_ffi_runtime_t *ngx_http_lua_ffi_runtime_load(ngx_str_t *lib,
+ngx_http_lua_ffi_entry_t *ngx_http_lua_ffi_runtime_load(ngx_str_t *lib,
     ngx_str_t *cfg, ngx_http_lua_ffi_opts_t *opts, const char **err);
 
-/* The runtime of a queue handle that is not gone yet, or NULL. */
-ngx_http_lua_ffi_runtime_t *ngx_http_lua_ffi_runtime_find(const void *tq);
+/* The runtime that takes a registered entry's calls, or is going to. */
+ngx_http_lua_ffi_runtime_t *ngx_http_lua_ffi_runtime_current(
+    ngx_http_lua_ffi_entry_t *entry);
+
+/* Whether the worker takes no load and no call any more. */
+ngx_uint_t ngx_http_lua_ffi_runtime_ending(void);
 
 /*
  * Why the runtime (NULL: one that is gone) takes no call now, a static
@@ -91,8 +104,11 @@ void ngx_http_lua_ffi_runtime_answered(ngx_http_lua_ffi_runtime_t *rt);
 /* Wakes the threads of all runtimes that were pushed to. */
 void ngx_http_lua_ffi_runtime_wake(void);
 
-/* Ends a READY runtime: no more calls, the rest is answered first. */
-void ngx_http_lua_ffi_runtime_unload(ngx_http_lua_ffi_runtime_t *rt);
+/*
+ * The entry's name is free.  Its runtime, if READY, takes no more calls, and
+ * ends when the rest is answered; one that loads to replace it is given up.
+ */
+void ngx_http_lua_ffi_runtime_unload(ngx_http_lua_ffi_entry_t *entry);
 
 /* Moves on what can move on: unloads drained runtimes. */
 void ngx_http_lua_ffi_runtime_advance(void);
@@ -101,15 +117,34 @@ void ngx_http_lua_ffi_runtime_advance(void);
 ngx_int_t ngx_http_lua_ffi_runtime_await(ngx_http_lua_ffi_runtime_t *rt,
     u_char *err, size_t len);
 
-/* Every NGX_HTTP_LUA_FFI_TICK_MS: looks after late loads and dead pollers.
- * Whether there is anything left to look after. */
-ngx_uint_t ngx_http_lua_ffi_runtime_tick(void);
-
 /* Unloads all, ends every wait, takes no load and no call any more. */
 void ngx_http_lua_ffi_runtime_shutdown(void);
 
 /* Whether a runtime is left, in whatever state. */
 ngx_uint_t ngx_http_lua_ffi_runtime_any(void);
+
+/* ---- the steps of a runtime's life, for its reload and its watch ------- */
+
+/* One of the entry's, LOADING when it is started.  NULL without memory. */
+ngx_http_lua_ffi_runtime_t *ngx_http_lua_ffi_runtime_create(
+    ngx_http_lua_ffi_entry_t *entry, ngx_http_lua_ffi_opts_t *opts);
+ngx_int_t ngx_http_lua_ffi_runtime_start(ngx_http_lua_ffi_runtime_t *rt);
+
+/* The load ends without a runtime: logs it, and tells who waits for it. */
+void ngx_http_lua_ffi_runtime_failed(ngx_http_lua_ffi_runtime_t *rt,
+    const char *error);
+
+/* Nobody wants a load any more, which may have started: frees it, or has it
+ * unloaded when it ends. */
+void ngx_http_lua_ffi_runtime_abandon(ngx_http_lua_ffi_runtime_t *rt);
+
+/* The entry has no use for the runtime any more, nor it for the entry. */
+void ngx_http_lua_ffi_runtime_leave(ngx_http_lua_ffi_runtime_t *rt);
+
+/* READY -> DRAINING */
+void ngx_http_lua_ffi_runtime_close(ngx_http_lua_ffi_runtime_t *rt);
+
+void ngx_http_lua_ffi_runtime_destroy(ngx_http_lua_ffi_runtime_t *rt);
 
 
 #endif /* _NGX_HTTP_LUA_FFI_RUNTIME_H_INCLUDED_ */

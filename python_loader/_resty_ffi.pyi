@@ -91,6 +91,9 @@ def calls(
 def poll_abandoned(tq: int, /) -> list[int]:
     """Handles of tasks whose callers have gone, each once and 64 at most."""
 
+def is_reload(tq: int, /) -> bool:
+    """Whether the runtime is to replace one that runs, with fresh code."""
+
 def event_fd(tq: int, /) -> int:
     """Readable when there is something to poll; the queue's, not to be closed.
 

@@ -2,6 +2,7 @@
 
 import pytest
 from harness import target
+from harness.java import FLAT_OPTS
 from harness.wait import wait_for
 
 CYCLES = 1000
@@ -10,9 +11,6 @@ BATCHES = 20
 """Requests that all cycles are done in: each has a deadline."""
 
 MAY_GROW_KIB = 4096
-
-JAVA_OPTS = "-Xms24m -Xmx24m -XX:+AlwaysPreTouch -XX:MetaspaceSize=8m -Xint"
-"""What the VM would grow into is there from the start; -Xint, as compiled code comes later."""
 
 KINDS = {
     "unpinned": 'ngx.load_ffi("echo", nil, {unpin = true})',
@@ -34,7 +32,7 @@ def run_cycles(
     """Runs some to warm up, then all, and sees that nothing grew."""
     batch = cycles // BATCHES
     nginx = server(
-        env={"JAVA_OPTS": JAVA_OPTS},
+        env={"JAVA_OPTS": FLAT_OPTS},
         prelude=prelude,
         lua=f"""
             local first = tonumber(ngx.var.arg_first)

@@ -19,6 +19,7 @@ local load = core.load
 local post = core.post
 local fetch = core.fetch
 local unload = core.unload
+local reload = core.reload
 local unanswered = core.unanswered
 local is_runtime = core.is_runtime
 
@@ -97,15 +98,31 @@ end
 
 
 local function check_opts(opts, level)
-    if opts == nil then
-        return NO_OPTS
-    end
-
     if type(opts) ~= "table" then
         error("opts must be a table or nil, got " .. type(opts), level + 1)
     end
 
     return opts
+end
+
+
+-- Times in milliseconds.
+local function check_load_opts(opts, level)
+    if opts == nil then
+        return NO_OPTS
+    end
+
+    level = level + 1
+    check_opts(opts, level)
+
+    return {
+        max_queue = check_max_queue(opts.max_queue, level),
+        timeout = check_seconds(opts.timeout, "opts.timeout", level),
+        load_timeout = check_seconds(opts.load_timeout, "opts.load_timeout",
+                                     level),
+        unpin = check_boolean(opts.unpin, "opts.unpin", level),
+        is_global = check_boolean(opts.is_global, "opts.is_global", level),
+    }
 end
 
 
@@ -129,16 +146,8 @@ end
 local function load_ffi(lib, cfg, opts)
     check_library(lib, 2)
     check_configuration(cfg, 2)
-    opts = check_opts(opts, 2)
 
-    local rt, ticket = load(lib, cfg,
-                            check_max_queue(opts.max_queue, 2),
-                            check_seconds(opts.timeout, "opts.timeout", 2),
-                            check_seconds(opts.load_timeout,
-                                          "opts.load_timeout", 2),
-                            check_boolean(opts.unpin, "opts.unpin", 2),
-                            check_boolean(opts.is_global,
-                                          "opts.is_global", 2))
+    local rt, ticket = load(lib, cfg, check_load_opts(opts, 2))
     if not rt then
         return nil, ticket
     end
@@ -223,6 +232,27 @@ local function unload_runtime(self, seconds)
 end
 
 
+local function reload_runtime(self)
+    if not is_runtime(self) then
+        error("bad runtime: call rt:__reload(), with a colon", 2)
+    end
+
+    local ticket, err = reload(self)
+    if not ticket then
+        return nil, err or wait_error()
+    end
+
+    co_yield()
+
+    local ok, rc, reason = fetch(ticket)
+    if not ok then
+        return nil, reason or rc
+    end
+
+    return true
+end
+
+
 -- Any name is a method.  They are kept only as long as somebody uses them, so
 -- that names out of requests do not pile up.
 local methods = setmetatable({}, {
@@ -238,17 +268,16 @@ local methods = setmetatable({}, {
 })
 
 
-local UNLOAD = "__unload"
+local OPERATIONS = {
+    __unload = unload_runtime,
+    __reload = reload_runtime,
+}
 
 local runtime = core.metatable
 runtime.__metatable = false
 
 function runtime.__index(_, name)
-    if name == UNLOAD then
-        return unload_runtime
-    end
-
-    return methods[name]
+    return OPERATIONS[name] or methods[name]
 end
 
 

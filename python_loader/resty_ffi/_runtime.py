@@ -32,7 +32,8 @@ class Runtime:
     def __init__(self, tq: int, entry: _entry.Entry) -> None:
         self.tq = tq
         self._entry = entry
-        self._modules = Modules(entry.module, entry.folder, entry.fresh, tq)
+        fresh = entry.fresh or _resty_ffi.is_reload(tq)
+        self._modules = Modules(entry.module, entry.folder, fresh, tq)
         self._threads = _threads.Watch()
         self._server: _server.Server | None = None
         self._loaded = threading.Event()

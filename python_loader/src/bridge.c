@@ -227,6 +227,19 @@ bridge_event_fd(PyObject *module, PyObject *args)
 
 
 static PyObject *
+bridge_is_reload(PyObject *module, PyObject *args)
+{
+    unsigned long long  tq;
+
+    if (!PyArg_ParseTuple(args, "K:is_reload", &tq)) {
+        return NULL;
+    }
+
+    return PyBool_FromLong(ngx_http_lua_ffi_is_reload((void *) (uintptr_t) tq));
+}
+
+
+static PyObject *
 bridge_string_at(PyObject *module, PyObject *args)
 {
     unsigned long long  address;
@@ -338,6 +351,8 @@ static PyMethodDef  bridge_methods[] = {
       "Awaited, answers the calls that wait." },
     { "poll_abandoned", bridge_poll_abandoned, METH_VARARGS,
       "Handles of tasks whose callers have gone." },
+    { "is_reload", bridge_is_reload, METH_VARARGS,
+      "Whether the runtime is to replace one that runs." },
     { "event_fd", bridge_event_fd, METH_VARARGS,
       "The descriptor that is readable when there is something to poll." },
     { "string_at", bridge_string_at, METH_VARARGS,

@@ -20,6 +20,10 @@ _JAVAC = [
     "-J-XX:TieredStopAtLevel=1", "-J-XX:+UseSerialGC", "-J-Xshare:auto",
 ]  # fmt: skip
 
+FLAT_OPTS = "-Xms24m -Xmx24m -XX:+AlwaysPreTouch -XX:MetaspaceSize=8m -Xint"
+"""JAVA_OPTS of a VM that has from the start what it would grow into; -Xint, as compiled
+code comes later."""
+
 _IMPORTS = "import java.util.*; import resty.ffi.*;"
 
 

@@ -1,0 +1,114 @@
+#include "ngx_http_lua_ffi_name.h"
+
+
+static ngx_uint_t ngx_http_lua_ffi_name_is_loader(ngx_str_t *lib);
+
+
+ngx_uint_t
+ngx_http_lua_ffi_name_spell(ngx_str_t *lib)
+{
+    ngx_uint_t  fresh;
+
+    fresh = (lib->data[lib->len - 1] == '?');
+    lib->len -= fresh;
+
+    /* what else ends in ".so" is a file's name as it is */
+    if (lib->len > 6
+        && ngx_strncmp(lib->data, "lib", 3) == 0
+        && ngx_strncmp(lib->data + lib->len - 3, ".so", 3) == 0
+        && ngx_strlchr(lib->data, lib->data + lib->len, '/') == NULL
+        && ngx_strncmp(lib->data + lib->len - 6, ".so", 3) != 0)
+    {
+        lib->data += 3;
+        lib->len -= 6;
+    }
+
+    return fresh;
+}
+
+
+/* The library is length-prefixed, which tells it from the configuration. */
+ngx_int_t
+ngx_http_lua_ffi_name_key(ngx_str_t *lib, ngx_str_t *cfg, ngx_uint_t fresh,
+    ngx_str_t *key)
+{
+    u_char  *p;
+
+    key->data = ngx_alloc(NGX_SIZE_T_LEN + 3 + lib->len + cfg->len,
+                          ngx_cycle->log);
+    if (key->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_sprintf(key->data, "%uz:", lib->len);
+
+    lib->data = ngx_cpymem(p, lib->data, lib->len) - lib->len;
+    p += lib->len;
+
+    p = ngx_sprintf(p, "%s%c", fresh ? "?" : "",
+                    cfg->data == NULL ? '-' : '+');
+
+    if (cfg->data != NULL) {
+        ngx_memcpy(p, cfg->data, cfg->len);
+        cfg->data = p;
+    }
+
+    key->len = p + cfg->len - key->data;
+
+    return NGX_OK;
+}
+
+
+/*
+ * A loader's "<module>,<function>" tells its runtimes apart; what else is in
+ * a configuration may be secret.
+ */
+void
+ngx_http_lua_ffi_name_show(ngx_str_t *lib, ngx_str_t *cfg, ngx_uint_t fresh,
+    ngx_str_t *name, size_t size)
+{
+    size_t      len;
+    ngx_uint_t  commas;
+
+    len = 0;
+
+    if (ngx_http_lua_ffi_name_is_loader(lib)) {
+        for (commas = 0; len < cfg->len; len++) {
+            if (cfg->data[len] == ',' && ++commas == 2) {
+                break;
+            }
+        }
+    }
+
+    name->len = ngx_snprintf(name->data, size, "%V%s%s%*s", lib,
+                             fresh ? "?" : "", len ? " " : "", len, cfg->data)
+                - name->data;
+
+    ngx_http_lua_ffi_name_printable(name->data, name->len);
+}
+
+
+static ngx_uint_t
+ngx_http_lua_ffi_name_is_loader(ngx_str_t *lib)
+{
+    u_char  *p;
+
+    for (p = lib->data + lib->len; p > lib->data && p[-1] != '/'; p--) {
+        /* void */
+    }
+
+    return ngx_strncmp(p, "ffi_", 4) == 0
+           || ngx_strncmp(p, "libffi_", 7) == 0
+           || ngx_strncmp(p, "resty_ffi_", 10) == 0;
+}
+
+
+void
+ngx_http_lua_ffi_name_printable(u_char *p, size_t len)
+{
+    for ( /* void */ ; len > 0; p++, len--) {
+        if (*p < ' ' || *p == 0x7f) {
+            *p = '?';
+        }
+    }
+}

@@ -1,0 +1,157 @@
+#include "ngx_http_lua_ffi_reload.h"
+
+#include "ngx_http_lua_ffi_call.h"
+
+
+static ngx_http_lua_ffi_runtime_t *ngx_http_lua_ffi_reload_start(
+    ngx_http_lua_ffi_entry_t *entry, ngx_uint_t reread);
+static ngx_uint_t ngx_http_lua_ffi_reload_runs(
+    ngx_http_lua_ffi_entry_t *entry);
+
+
+ffi_task_link_t *
+ngx_http_lua_ffi_reload(ngx_http_lua_ffi_entry_t *entry, const char **err)
+{
+    ngx_http_lua_ffi_runtime_t  *rt;
+
+    if (ngx_http_lua_ffi_runtime_ending()) {
+        *err = NGX_HTTP_LUA_FFI_SHUTDOWN;
+        return NULL;
+    }
+
+    if (entry->next != NULL) {
+        return &entry->later;
+    }
+
+    if (!ngx_http_lua_ffi_reload_runs(entry)) {
+        *err = "unloaded";
+        return NULL;
+    }
+
+    rt = ngx_http_lua_ffi_reload_start(entry, 1);
+
+    if (rt == NULL) {
+        *err = "no memory";
+        return NULL;
+    }
+
+    return &rt->waiters;
+}
+
+
+void
+ngx_http_lua_ffi_reload_recycle(ngx_http_lua_ffi_entry_t *entry,
+    const char *why)
+{
+    if (entry->next != NULL
+        || ngx_http_lua_ffi_runtime_ending()
+        || !ngx_http_lua_ffi_reload_runs(entry))
+    {
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
+                  "ffi: runtime \"%s\" is replaced: %s",
+                  ffi_queue_name(entry->rt->queue), why);
+
+    if (ngx_http_lua_ffi_reload_start(entry, 0) == NULL) {
+        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                      "ffi: runtime \"%s\" is not replaced: no memory",
+                      ffi_queue_name(entry->rt->queue));
+    }
+}
+
+
+/* Whether there is a runtime to replace. */
+static ngx_uint_t
+ngx_http_lua_ffi_reload_runs(ngx_http_lua_ffi_entry_t *entry)
+{
+    return entry->registered && entry->rt != NULL
+           && entry->rt->state == NGX_HTTP_LUA_FFI_READY;
+}
+
+
+static ngx_http_lua_ffi_runtime_t *
+ngx_http_lua_ffi_reload_start(ngx_http_lua_ffi_entry_t *entry,
+    ngx_uint_t reread)
+{
+    ngx_http_lua_ffi_runtime_t  *rt;
+
+    rt = ngx_http_lua_ffi_runtime_create(entry, &entry->rt->opts);
+    if (rt == NULL) {
+        return NULL;
+    }
+
+    entry->next = rt;
+
+    if (reread) {
+        ffi_queue_set_reload(rt->queue);
+    }
+
+    if (ngx_http_lua_ffi_runtime_start(rt) != NGX_OK) {
+        ngx_http_lua_ffi_runtime_destroy(rt);
+        return NULL;
+    }
+
+    return rt;
+}
+
+
+void
+ngx_http_lua_ffi_reload_swap(ngx_http_lua_ffi_entry_t *entry)
+{
+    ngx_http_lua_ffi_runtime_t  *old;
+
+    ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
+                  "ffi: runtime \"%s\" is reloaded",
+                  ffi_queue_name(entry->next->queue));
+
+    old = entry->rt;
+
+    entry->rt = entry->next;
+    entry->next = NULL;
+
+    if (old != NULL) {
+        ngx_http_lua_ffi_runtime_leave(old);
+
+        if (old->state == NGX_HTTP_LUA_FFI_READY) {
+            ngx_http_lua_ffi_runtime_close(old);
+        }
+    }
+
+    ngx_http_lua_ffi_reload_over(entry);
+}
+
+
+void
+ngx_http_lua_ffi_reload_over(ngx_http_lua_ffi_entry_t *entry)
+{
+    const char                  *err;
+    ngx_http_lua_ffi_runtime_t  *rt;
+
+    if (!ngx_http_lua_ffi_reload_runs(entry)) {
+        /* it has died, or was unloaded, in the meantime */
+        ngx_http_lua_ffi_registry_remove(entry);
+    }
+
+    if (ffi_task_list_empty(&entry->later)) {
+        return;
+    }
+
+    err = "unloaded";
+
+    if (ngx_http_lua_ffi_runtime_ending()) {
+        err = NGX_HTTP_LUA_FFI_SHUTDOWN;
+
+    } else if (entry->registered) {
+        err = "no memory";
+        rt = ngx_http_lua_ffi_reload_start(entry, 1);
+
+        if (rt != NULL) {
+            ffi_task_list_move(&entry->later, &rt->waiters);
+            return;
+        }
+    }
+
+    ngx_http_lua_ffi_call_settle(&entry->later, err);
+}
