@@ -47,9 +47,10 @@ def test_method_must_be_called_with_a_runtime(server):
     assert_all(messages, "call rt:echo(request), with a colon")
 
 
-def test_unload_must_be_called_with_a_runtime(server):
-    messages = raised(server, [f"rt.__unload({value})" for value in NO_RUNTIMES])
-    assert_all(messages, "call rt:__unload(), with a colon")
+@pytest.mark.parametrize("operation", ["__unload", "__reload"])
+def test_operation_must_be_called_with_a_runtime(server, operation):
+    messages = raised(server, [f"rt.{operation}({value})" for value in NO_RUNTIMES])
+    assert_all(messages, f"call rt:{operation}(), with a colon")
 
 
 NO_SECONDS = ["0", "-0", "-1", "1e-400", "0/0", "1/0", "-1/0", "2147483.1", "1e308"]
@@ -140,7 +141,17 @@ end)()"""
 def test_value_with_the_metatable_of_runtimes_is_none(server, kind):
     forged = FORGE % kind
     calls = [f'{forged}:echo("x")', f'{forged}("x")', f"{forged}:__unload()"]
+    calls += [f"{forged}:__reload()", f"{forged} and collectgarbage() and error('no runtime')"]
     assert_all(raised(server, calls), "runtime")
+
+
+def test_collected_handle_is_none(server):
+    collect = "debug.getmetatable(rt).__gc(rt)"
+    nginx = server(prelude=PRELUDE, lua=f'{collect} {collect} return pcall(rt.echo, rt, "x")')
+    ok, why = nginx.values()
+    assert not ok
+    assert "not a runtime" in why
+    assert nginx.values()[0] is False
 
 
 def test_dumped_method_is_no_method(server):

@@ -1,4 +1,4 @@
-"""Every phase: what comes of a load, a call and an unload there."""
+"""Every phase: what comes of each operation there."""
 
 import re
 import socket

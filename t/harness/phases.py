@@ -18,6 +18,7 @@ WAITS = "works, the worker waits"
 
 TOO_EARLY = "no library can be loaded before the worker has started"
 SHUTTING_DOWN = "shutting down"
+_DISABLED = "API disabled in the context of %s_by_lua*"
 C_CALL = "cannot wait across a C call"
 NO_FFI = "attempt to call field 'load_ffi' (a nil value)"
 NO_HANDLE = "unsupported Lua type: LUA_TUSERDATA"
@@ -35,29 +36,30 @@ class Cells(NamedTuple):
 
     load: str
     call: str
+    reload: str
     unload: str
     unload_and_wait: str
 
 
-YIELDS = Cells(WORKS, WORKS, WORKS, WORKS)
+YIELDS = Cells(WORKS, WORKS, WORKS, WORKS, WORKS)
 
 
 def _fails(why: str) -> Cells:
-    return Cells(why, why, why, why)
+    return Cells(why, why, why, why, why)
 
 
 def _refuses(why: str) -> Cells:
     """Where Lua runs and cannot wait for anything."""
-    return Cells(WAITS, why, WORKS, why)
+    return Cells(WAITS, why, why, WORKS, why)
 
 
 def _disabled(phase: str) -> Cells:
-    return _refuses(f"API disabled in the context of {phase}_by_lua*")
+    return _refuses(_DISABLED % phase)
 
 
 def _unpatched(what: str) -> Cells:
     """Where stock software never resumes Lua that waits."""
-    return Cells(what, what, WORKS, what)
+    return Cells(what, what, what, WORKS, what)
 
 
 # ---- what makes nginx run the Lua
@@ -173,7 +175,7 @@ PHASES = (
     ),
     Phase(
         "exit_worker",
-        Cells(SHUTTING_DOWN, SHUTTING_DOWN, WORKS, WORKS),
+        Cells(SHUTTING_DOWN, SHUTTING_DOWN, _DISABLED % "exit_worker", WORKS, WORKS),
         PREPARE + " exit_worker_by_lua_block { RUN }",
         _reload,
     ),
@@ -337,7 +339,7 @@ PHASES = (
     ),
     Phase(
         "ngx.run_worker_thread",
-        Cells(NO_FFI, NO_HANDLE, NO_HANDLE, NO_HANDLE),
+        Cells(NO_FFI, NO_HANDLE, NO_HANDLE, NO_HANDLE, NO_HANDLE),
         PREPARE,
         _get,
         f"""

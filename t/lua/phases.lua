@@ -36,6 +36,11 @@ function OPERATIONS.call()
 end
 
 
+function OPERATIONS.reload()
+    return runtime("reload"):__reload()
+end
+
+
 function OPERATIONS.unload()
     local rt = runtime("unload")
     local ok, err = rt:__unload()
