@@ -155,8 +155,8 @@ failed:
 
 
 ngx_http_lua_ffi_ticket_t
-ngx_http_lua_ffi_call_await(ngx_http_request_t *r, ffi_task_link_t *list,
-    ngx_msec_t timeout, u_char *err)
+ngx_http_lua_ffi_call_await(ngx_http_request_t *r,
+    ngx_http_lua_ffi_waiters_t *waiters, ngx_msec_t timeout, u_char *err)
 {
     ffi_task_t  *task;
 
@@ -173,19 +173,22 @@ ngx_http_lua_ffi_call_await(ngx_http_request_t *r, ffi_task_link_t *list,
         return -1;
     }
 
-    ffi_task_list_append(list, task);
+    ffi_task_list_append(&waiters->tasks, task);
 
     return ngx_http_lua_ffi_call_ticket(task);
 }
 
 
 void
-ngx_http_lua_ffi_call_settle(ffi_task_link_t *list, const char *error)
+ngx_http_lua_ffi_call_settle(ngx_http_lua_ffi_waiters_t *waiters,
+    const char *error)
 {
-    ffi_task_t  *task;
+    ngx_queue_t                 *q;
+    ffi_task_t                  *task;
+    ngx_http_lua_ffi_watcher_t  *watcher;
 
-    while (!ffi_task_list_empty(list)) {
-        task = ffi_task_list_entry(list->next);
+    while (!ffi_task_list_empty(&waiters->tasks)) {
+        task = ffi_task_list_entry(waiters->tasks.next);
 
         if (error == NULL) {
             ffi_task_take_response(task, 0, NULL, 0);
@@ -198,6 +201,14 @@ ngx_http_lua_ffi_call_settle(ffi_task_link_t *list, const char *error)
 
         ffi_task_set_state(task, FFI_TASK_DONE);
         ngx_http_lua_ffi_call_finish(task);
+    }
+
+    while (!ngx_queue_empty(&waiters->watchers)) {
+        q = ngx_queue_head(&waiters->watchers);
+        ngx_queue_remove(q);
+
+        watcher = ngx_queue_data(q, ngx_http_lua_ffi_watcher_t, link);
+        watcher->done(watcher, error);
     }
 }
 

@@ -55,14 +55,15 @@ ngx_http_lua_ffi_ticket_t ngx_http_lua_ffi_call_post(ngx_http_request_t *r,
     u_char *err);
 
 /*
- * Waits on a runtime's waiting list, to be answered by
- * ngx_http_lua_ffi_call_settle().  -1 and err as above.
+ * Waits among others, to be answered by ngx_http_lua_ffi_call_settle().
+ *  -1 and err as above.
  */
 ngx_http_lua_ffi_ticket_t ngx_http_lua_ffi_call_await(ngx_http_request_t *r,
-    ffi_task_link_t *list, ngx_msec_t timeout, u_char *err);
+    ngx_http_lua_ffi_waiters_t *waiters, ngx_msec_t timeout, u_char *err);
 
-/* Answers all that wait on a list: success, or rc 1 and the error (copied). */
-void ngx_http_lua_ffi_call_settle(ffi_task_link_t *list, const char *error);
+/* Answers all that wait: success, or rc 1 and the error (copied). */
+void ngx_http_lua_ffi_call_settle(ngx_http_lua_ffi_waiters_t *waiters,
+    const char *error);
 
 /*
  * The answer to a call, right after its coroutine was resumed.  When

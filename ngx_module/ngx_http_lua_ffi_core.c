@@ -37,7 +37,6 @@ static int ngx_http_lua_ffi_core_is_runtime(lua_State *L);
 static int ngx_http_lua_ffi_core_unanswered(lua_State *L);
 static int ngx_http_lua_ffi_core_collect(lua_State *L);
 
-static const char *ngx_http_lua_ffi_core_no_loop(void);
 static void ngx_http_lua_ffi_core_opts(lua_State *L, int index,
     ngx_http_lua_ffi_opts_t *opts);
 static ngx_uint_t ngx_http_lua_ffi_core_number(lua_State *L, int index,
@@ -48,10 +47,8 @@ static void ngx_http_lua_ffi_core_push_handle(lua_State *L,
     ngx_http_lua_ffi_entry_t *entry);
 static ngx_http_lua_ffi_handle_t *ngx_http_lua_ffi_core_handle(lua_State *L);
 static ngx_http_lua_ffi_entry_t *ngx_http_lua_ffi_core_entry(lua_State *L);
-static ngx_http_request_t *ngx_http_lua_ffi_core_request(lua_State *L);
 static int ngx_http_lua_ffi_core_wait(lua_State *L, ngx_http_request_t *r,
-    ffi_task_link_t *list, ngx_msec_t timeout);
-static int ngx_http_lua_ffi_core_error(lua_State *L, const char *err);
+    ngx_http_lua_ffi_waiters_t *waiters, ngx_msec_t timeout);
 
 
 static luaL_Reg  ngx_http_lua_ffi_core_functions[] = {
@@ -60,6 +57,8 @@ static luaL_Reg  ngx_http_lua_ffi_core_functions[] = {
     { "fetch", ngx_http_lua_ffi_core_fetch },
     { "unload", ngx_http_lua_ffi_core_unload },
     { "reload", ngx_http_lua_ffi_core_reload },
+    { "order", ngx_http_lua_ffi_core_order },
+    { "order_result", ngx_http_lua_ffi_core_order_result },
     { "is_runtime", ngx_http_lua_ffi_core_is_runtime },
     { "unanswered", ngx_http_lua_ffi_core_unanswered },
     { NULL, NULL }
@@ -104,7 +103,7 @@ ngx_http_lua_ffi_core_push(lua_State *L)
 }
 
 
-static int
+int
 ngx_http_lua_ffi_core_error(lua_State *L, const char *err)
 {
     lua_pushnil(L);
@@ -114,7 +113,7 @@ ngx_http_lua_ffi_core_error(lua_State *L, const char *err)
 }
 
 
-static const char *
+const char *
 ngx_http_lua_ffi_core_no_loop(void)
 {
     if (ngx_process == NGX_PROCESS_HELPER) {
@@ -271,8 +270,7 @@ ngx_http_lua_ffi_core_is_runtime(lua_State *L)
 }
 
 
-/* The request whose coroutine can wait here, or NULL. */
-static ngx_http_request_t *
+ngx_http_request_t *
 ngx_http_lua_ffi_core_request(lua_State *L)
 {
     return lua_isyieldable(L) ? ngx_http_lua_ffi_symbols.get_request(L) : NULL;
@@ -282,12 +280,12 @@ ngx_http_lua_ffi_core_request(lua_State *L)
 /* Returns the ticket to wait with, or nil, err. */
 static int
 ngx_http_lua_ffi_core_wait(lua_State *L, ngx_http_request_t *r,
-    ffi_task_link_t *list, ngx_msec_t timeout)
+    ngx_http_lua_ffi_waiters_t *waiters, ngx_msec_t timeout)
 {
     u_char                     buf[NGX_HTTP_LUA_FFI_ERR_MAX];
     ngx_http_lua_ffi_ticket_t  ticket;
 
-    ticket = ngx_http_lua_ffi_call_await(r, list, timeout, buf);
+    ticket = ngx_http_lua_ffi_call_await(r, waiters, timeout, buf);
 
     if (ticket == -1) {
         return ngx_http_lua_ffi_core_error(L, (char *) buf);
@@ -506,11 +504,12 @@ ngx_http_lua_ffi_core_unload(lua_State *L)
 static int
 ngx_http_lua_ffi_core_reload(lua_State *L)
 {
-    ngx_msec_t                 timeout;
-    const char                *err;
-    ffi_task_link_t           *list;
-    ngx_http_request_t        *r;
-    ngx_http_lua_ffi_entry_t  *entry;
+    ngx_msec_t                   timeout;
+    const char                  *err;
+    ngx_http_request_t          *r;
+    ngx_http_lua_ffi_entry_t    *entry;
+    ngx_http_lua_ffi_runtime_t  *rt;
+    ngx_http_lua_ffi_waiters_t  *waiters;
 
     entry = ngx_http_lua_ffi_core_entry(L);
     r = ngx_http_lua_ffi_core_request(L);
@@ -520,17 +519,17 @@ ngx_http_lua_ffi_core_reload(lua_State *L)
         return 1;
     }
 
-    list = ngx_http_lua_ffi_reload(entry, &err);
+    waiters = ngx_http_lua_ffi_reload(entry, &err);
 
-    if (list == NULL) {
+    if (waiters == NULL) {
         return ngx_http_lua_ffi_core_error(L, err);
     }
 
     /* another reload may come first */
-    timeout = 2 * entry->next->opts.load_timeout
-              + NGX_HTTP_LUA_FFI_LOAD_SLACK_MS;
+    rt = ngx_http_lua_ffi_runtime_current(entry);
+    timeout = 2 * rt->opts.load_timeout + NGX_HTTP_LUA_FFI_LOAD_SLACK_MS;
 
-    return ngx_http_lua_ffi_core_wait(L, r, list, timeout);
+    return ngx_http_lua_ffi_core_wait(L, r, waiters, timeout);
 }
 
 

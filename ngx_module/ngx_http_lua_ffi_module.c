@@ -7,6 +7,7 @@
 #include "ngx_http_lua_ffi_call.h"
 #include "ngx_http_lua_ffi_lua.h"
 #include "ngx_http_lua_ffi_notify.h"
+#include "ngx_http_lua_ffi_order.h"
 #include "ngx_http_lua_ffi_runtime.h"
 
 #include <dlfcn.h>
@@ -31,6 +32,7 @@ static char *ngx_http_lua_ffi_check_max_queue(ngx_conf_t *cf, void *post,
     void *data);
 static char *ngx_http_lua_ffi_check_timeout(ngx_conf_t *cf, void *post,
     void *data);
+static ngx_int_t ngx_http_lua_ffi_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_lua_ffi_init_process(ngx_cycle_t *cycle);
 static void ngx_http_lua_ffi_exit_process(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_lua_ffi_pin(ngx_cycle_t *cycle);
@@ -109,7 +111,7 @@ ngx_module_t  ngx_http_lua_ffi_module = {
     ngx_http_lua_ffi_commands,             /* module directives */
     NGX_HTTP_MODULE,                       /* module type */
     NULL,                                  /* init master */
-    NULL,                                  /* init module */
+    ngx_http_lua_ffi_init_module,          /* init module */
     ngx_http_lua_ffi_init_process,         /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
@@ -185,6 +187,10 @@ ngx_http_lua_ffi_init_main_conf(ngx_conf_t *cf, void *data)
     ngx_conf_init_uint_value(conf->max_queue, 65536);
     ngx_conf_init_msec_value(conf->timeout, 60000);
     ngx_conf_init_msec_value(conf->shutdown_timeout, 30000);
+
+    if (ngx_http_lua_ffi_workers_add(cf, &conf->workers) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
 
     return NGX_CONF_OK;
 }
@@ -282,6 +288,22 @@ ngx_http_lua_ffi_check_timeout(ngx_conf_t *cf, void *post, void *data)
 
 
 static ngx_int_t
+ngx_http_lua_ffi_init_module(ngx_cycle_t *cycle)
+{
+    ngx_http_lua_ffi_conf_t  *conf;
+
+    /* there is no http block */
+    if (ngx_get_conf(cycle->conf_ctx, ngx_http_module) == NULL) {
+        return NGX_OK;
+    }
+
+    conf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_lua_ffi_module);
+
+    return ngx_http_lua_ffi_workers_open(cycle, &conf->workers);
+}
+
+
+static ngx_int_t
 ngx_http_lua_ffi_init_process(ngx_cycle_t *cycle)
 {
     if (ngx_process != NGX_PROCESS_WORKER
@@ -306,7 +328,8 @@ ngx_http_lua_ffi_init_process(ngx_cycle_t *cycle)
 
     if (ngx_http_lua_ffi_pin(cycle) != NGX_OK
         || ngx_http_lua_ffi_call_init(cycle) != NGX_OK
-        || ngx_http_lua_ffi_runtime_init(cycle) != NGX_OK)
+        || ngx_http_lua_ffi_runtime_init(cycle) != NGX_OK
+        || ngx_http_lua_ffi_order_init(cycle) != NGX_OK)
     {
         return NGX_ERROR;
     }

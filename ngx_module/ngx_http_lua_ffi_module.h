@@ -8,12 +8,15 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_lua_ffi_workers.h"
+
 
 typedef struct {
     ngx_array_t              *library_path;      /* of ngx_str_t, or NULL */
     ngx_uint_t                max_queue;
     ngx_msec_t                timeout;
     ngx_msec_t                shutdown_timeout;
+    ngx_http_lua_ffi_workers_t  workers;
 } ngx_http_lua_ffi_conf_t;
 
 

@@ -4,13 +4,14 @@
 #include "ffi_log.h"
 #include "ffi_spin.h"
 #include "ngx_http_lua_ffi_call.h"
+#include "ngx_http_lua_ffi_eventfd.h"
 #include "ngx_http_lua_ffi_library.h"
 #include "ngx_http_lua_ffi_module.h"
+#include "ngx_http_lua_ffi_order.h"
 #include "ngx_http_lua_ffi_runtime.h"
 #include "ngx_http_lua_ffi_watch.h"
 
 #include <ngx_channel.h>
-#include <ngx_event.h>
 #include <poll.h>
 
 
@@ -34,7 +35,6 @@
 static void ngx_http_lua_ffi_notify_event(ngx_event_t *ev);
 static void ngx_http_lua_ffi_notify_turn_event(ngx_event_t *ev);
 static void ngx_http_lua_ffi_notify_tick_event(ngx_event_t *ev);
-static void ngx_http_lua_ffi_notify_dummy(ngx_event_t *ev);
 static ngx_uint_t ngx_http_lua_ffi_notify_drain(void);
 static void ngx_http_lua_ffi_notify_log(void);
 static void ngx_http_lua_ffi_notify_spin(void);
@@ -45,30 +45,23 @@ static void ngx_http_lua_ffi_notify_exit_check(void);
 static ngx_connection_t *ngx_http_lua_ffi_notify_master(void);
 
 
-/*
- * Our own, not one of the worker's pool: worker_connections may be used up by
- * clients.
- */
-static ngx_connection_t  ngx_http_lua_ffi_conn;
-static ngx_event_t       ngx_http_lua_ffi_read;
-static ngx_event_t       ngx_http_lua_ffi_write;
+static ngx_http_lua_ffi_eventfd_t  ngx_http_lua_ffi_done;
 
-static ngx_event_t       ngx_http_lua_ffi_turn;
-static ngx_event_t       ngx_http_lua_ffi_tick;
+static ngx_event_t  ngx_http_lua_ffi_turn;
+static ngx_event_t  ngx_http_lua_ffi_tick;
 
-static ffi_spin_t        ngx_http_lua_ffi_spin;
-static ngx_uint_t        ngx_http_lua_ffi_rounds;
+static ffi_spin_t   ngx_http_lua_ffi_spin;
+static ngx_uint_t   ngx_http_lua_ffi_rounds;
 
-static ngx_uint_t        ngx_http_lua_ffi_ready;
-static ngx_uint_t        ngx_http_lua_ffi_exiting;
-static ngx_msec_t        ngx_http_lua_ffi_exit_end;
+static ngx_uint_t   ngx_http_lua_ffi_ready;
+static ngx_uint_t   ngx_http_lua_ffi_exiting;
+static ngx_msec_t   ngx_http_lua_ffi_exit_end;
 
 
 ngx_int_t
 ngx_http_lua_ffi_notify_init(ngx_cycle_t *cycle)
 {
-    int                fd;
-    ngx_connection_t  *c;
+    int  fd;
 
     fd = ffi_done_open();
     if (fd == -1) {
@@ -77,40 +70,19 @@ ngx_http_lua_ffi_notify_init(ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
-    c = &ngx_http_lua_ffi_conn;
-
-    c->fd = fd;
-    c->read = &ngx_http_lua_ffi_read;
-    c->write = &ngx_http_lua_ffi_write;
-    c->log = cycle->log;
-
-    c->read->data = c;
-    c->read->log = cycle->log;
-    c->read->handler = ngx_http_lua_ffi_notify_event;
-
-    c->write->data = c;
-    c->write->log = cycle->log;
-    c->write->handler = ngx_http_lua_ffi_notify_dummy;
-
-    /* event methods that find connections by descriptor */
-    if (cycle->files != NULL && (ngx_uint_t) fd < cycle->files_n) {
-        cycle->files[fd] = c;
-    }
-
-    if (ngx_add_event(c->read, NGX_READ_EVENT,
-                      (ngx_event_flags & NGX_USE_CLEAR_EVENT)
-                          ? NGX_CLEAR_EVENT : NGX_LEVEL_EVENT)
+    if (ngx_http_lua_ffi_eventfd_watch(&ngx_http_lua_ffi_done, fd,
+                                       ngx_http_lua_ffi_notify_event, cycle)
         != NGX_OK)
     {
         return NGX_ERROR;
     }
 
     ngx_http_lua_ffi_turn.handler = ngx_http_lua_ffi_notify_turn_event;
-    ngx_http_lua_ffi_turn.data = c;
+    ngx_http_lua_ffi_turn.data = &ngx_http_lua_ffi_done.conn;
     ngx_http_lua_ffi_turn.log = cycle->log;
 
     ngx_http_lua_ffi_tick.handler = ngx_http_lua_ffi_notify_tick_event;
-    ngx_http_lua_ffi_tick.data = c;
+    ngx_http_lua_ffi_tick.data = &ngx_http_lua_ffi_done.conn;
     ngx_http_lua_ffi_tick.log = cycle->log;
 
     /* a call's own timer keeps a worker that exits, not this one */
@@ -142,12 +114,6 @@ ngx_http_lua_ffi_notify_tick(void)
     if (!ngx_http_lua_ffi_tick.timer_set) {
         ngx_add_timer(&ngx_http_lua_ffi_tick, NGX_HTTP_LUA_FFI_TICK_MS);
     }
-}
-
-
-static void
-ngx_http_lua_ffi_notify_dummy(ngx_event_t *ev)
-{
 }
 
 
@@ -215,12 +181,7 @@ ngx_http_lua_ffi_notify_log(void)
 static void
 ngx_http_lua_ffi_notify_event(ngx_event_t *ev)
 {
-    uint64_t  count;
-
-    if (!(ngx_event_flags & NGX_USE_CLEAR_EVENT)) {
-        /* the counter may stay as it is where only changes are reported */
-        (void) ngx_read_fd(ngx_http_lua_ffi_conn.fd, &count, sizeof(count));
-    }
+    ngx_http_lua_ffi_eventfd_clear(&ngx_http_lua_ffi_done);
 
     ffi_done_set_awake(1);
 
@@ -359,6 +320,7 @@ ngx_http_lua_ffi_notify_exit_check(void)
         && (ngx_msec_int_t) (ngx_current_msec
                              - ngx_http_lua_ffi_notify_exit_end()) >= 0)
     {
+        ngx_http_lua_ffi_order_shutdown(NGX_HTTP_LUA_FFI_SHUTDOWN);
         ngx_http_lua_ffi_runtime_shutdown();
     }
 }
@@ -399,7 +361,7 @@ ngx_http_lua_ffi_notify_wait(ngx_msec_t ms)
 
     master = ngx_http_lua_ffi_notify_master();
 
-    pfd[0].fd = ngx_http_lua_ffi_conn.fd;
+    pfd[0].fd = ngx_http_lua_ffi_done.conn.fd;
     pfd[0].events = POLLIN;
     pfd[0].revents = 0;
 
@@ -443,6 +405,7 @@ ngx_http_lua_ffi_notify_shutdown(void)
         end = least;
     }
 
+    ngx_http_lua_ffi_order_shutdown(NGX_HTTP_LUA_FFI_SHUTDOWN);
     ngx_http_lua_ffi_runtime_shutdown();
 
     while (ngx_http_lua_ffi_runtime_any()

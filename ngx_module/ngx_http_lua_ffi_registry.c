@@ -50,12 +50,33 @@ ngx_http_lua_ffi_registry_get(ngx_str_t *lib, ngx_str_t *cfg)
     entry->lib = *lib;
     entry->cfg = *cfg;
     entry->fresh = fresh;
-    ffi_task_list_init(&entry->later);
+    ngx_http_lua_ffi_waiters_init(&entry->later);
 
     entry->registered = 1;
     ngx_rbtree_insert(&ngx_http_lua_ffi_registry, &entry->node.node);
 
     return entry;
+}
+
+
+ngx_http_lua_ffi_entry_t *
+ngx_http_lua_ffi_registry_next(ngx_http_lua_ffi_entry_t *entry)
+{
+    ngx_rbtree_t  *tree;
+
+    tree = &ngx_http_lua_ffi_registry;
+
+    if (entry != NULL) {
+        return (ngx_http_lua_ffi_entry_t *)
+               ngx_rbtree_next(tree, &entry->node.node);
+    }
+
+    if (tree->root == tree->sentinel) {
+        return NULL;
+    }
+
+    return (ngx_http_lua_ffi_entry_t *)
+           ngx_rbtree_min(tree->root, tree->sentinel);
 }
 
 

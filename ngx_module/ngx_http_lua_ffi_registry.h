@@ -16,7 +16,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include "ffi_task.h"
+#include "ngx_http_lua_ffi_waiters.h"
 
 
 typedef struct ngx_http_lua_ffi_runtime_s  ngx_http_lua_ffi_runtime_t;
@@ -29,7 +29,7 @@ typedef struct {
 
     ngx_http_lua_ffi_runtime_t  *rt;             /* NULL: it is gone */
     ngx_http_lua_ffi_runtime_t  *next;           /* loads, to replace rt */
-    ffi_task_link_t              later;          /* want a reload after next */
+    ngx_http_lua_ffi_waiters_t   later;          /* want a reload after next */
 
     ngx_uint_t                   users;          /* handles, rt, next */
     unsigned                     registered:1;
@@ -46,6 +46,13 @@ void ngx_http_lua_ffi_registry_init(void);
  */
 ngx_http_lua_ffi_entry_t *ngx_http_lua_ffi_registry_get(ngx_str_t *lib,
     ngx_str_t *cfg);
+
+/*
+ * All entries one after another, NULL being before the first and after the
+ * last; none may be removed before the one after it is known.
+ */
+ngx_http_lua_ffi_entry_t *ngx_http_lua_ffi_registry_next(
+    ngx_http_lua_ffi_entry_t *entry);
 
 /* The next load of that name makes a new entry. */
 void ngx_http_lua_ffi_registry_remove(ngx_http_lua_ffi_entry_t *entry);

@@ -9,7 +9,7 @@ static ngx_uint_t ngx_http_lua_ffi_reload_runs(
     ngx_http_lua_ffi_entry_t *entry);
 
 
-ffi_task_link_t *
+ngx_http_lua_ffi_waiters_t *
 ngx_http_lua_ffi_reload(ngx_http_lua_ffi_entry_t *entry, const char **err)
 {
     ngx_http_lua_ffi_runtime_t  *rt;
@@ -19,7 +19,10 @@ ngx_http_lua_ffi_reload(ngx_http_lua_ffi_entry_t *entry, const char **err)
         return NULL;
     }
 
-    if (entry->next != NULL) {
+    if (entry->next != NULL
+        || (entry->rt != NULL
+            && entry->rt->state == NGX_HTTP_LUA_FFI_LOADING))
+    {
         return &entry->later;
     }
 
@@ -134,7 +137,7 @@ ngx_http_lua_ffi_reload_over(ngx_http_lua_ffi_entry_t *entry)
         ngx_http_lua_ffi_registry_remove(entry);
     }
 
-    if (ffi_task_list_empty(&entry->later)) {
+    if (ngx_http_lua_ffi_waiters_empty(&entry->later)) {
         return;
     }
 
@@ -148,7 +151,7 @@ ngx_http_lua_ffi_reload_over(ngx_http_lua_ffi_entry_t *entry)
         rt = ngx_http_lua_ffi_reload_start(entry, 1);
 
         if (rt != NULL) {
-            ffi_task_list_move(&entry->later, &rt->waiters);
+            ngx_http_lua_ffi_waiters_move(&entry->later, &rt->waiters);
             return;
         }
     }

@@ -15,10 +15,10 @@
 /*
  * Reads code afresh that can only be newer than now: a reload that is on its
  * way already may have read it before, so that another one follows it.
- * Returns the list on which one waits for the end, or NULL: *err is static.
+ * Returns those among whom one waits for the end, or NULL: *err is static.
  */
-ffi_task_link_t *ngx_http_lua_ffi_reload(ngx_http_lua_ffi_entry_t *entry,
-    const char **err);
+ngx_http_lua_ffi_waiters_t *ngx_http_lua_ffi_reload(
+    ngx_http_lua_ffi_entry_t *entry, const char **err);
 
 /*
  * Replaces the runtime by one of the same code: why says what for, for the
@@ -30,7 +30,7 @@ void ngx_http_lua_ffi_reload_recycle(ngx_http_lua_ffi_entry_t *entry,
 /* entry->next is ready: it takes the calls, and what it replaces ends. */
 void ngx_http_lua_ffi_reload_swap(ngx_http_lua_ffi_entry_t *entry);
 
-/* There is no entry->next any more: what waited for its end goes on. */
+/* A load of the entry is over: what waited for that goes on. */
 void ngx_http_lua_ffi_reload_over(ngx_http_lua_ffi_entry_t *entry);
 
 

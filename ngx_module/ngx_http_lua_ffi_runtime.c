@@ -129,7 +129,7 @@ ngx_http_lua_ffi_runtime_create(ngx_http_lua_ffi_entry_t *entry,
 
     rt->opts = *opts;
     rt->load_end = ngx_current_msec + opts->load_timeout;
-    ffi_task_list_init(&rt->waiters);
+    ngx_http_lua_ffi_waiters_init(&rt->waiters);
 
     ngx_queue_insert_tail(&ngx_http_lua_ffi_runtimes, &rt->link);
 
@@ -247,6 +247,9 @@ ngx_http_lua_ffi_runtime_loaded(ngx_http_lua_ffi_op_t *op)
 
     } else if (rt->entry->next == rt) {
         ngx_http_lua_ffi_reload_swap(rt->entry);
+
+    } else {
+        ngx_http_lua_ffi_reload_over(rt->entry);
     }
 }
 
@@ -281,23 +284,15 @@ static void
 ngx_http_lua_ffi_runtime_lose(ngx_http_lua_ffi_runtime_t *rt,
     const char *error)
 {
-    ngx_uint_t                 reload;
     ngx_http_lua_ffi_entry_t  *entry;
 
     entry = rt->entry;
-    reload = entry->next == rt;
 
     ngx_http_lua_ffi_entry_hold(entry);
 
     ngx_http_lua_ffi_runtime_leave(rt);
     ngx_http_lua_ffi_runtime_settle(rt, error);
-
-    if (reload) {
-        ngx_http_lua_ffi_reload_over(entry);
-
-    } else {
-        ngx_http_lua_ffi_registry_remove(entry);
-    }
+    ngx_http_lua_ffi_reload_over(entry);
 
     ngx_http_lua_ffi_entry_release(entry);
 }

@@ -21,7 +21,6 @@
 #include <ngx_core.h>
 
 #include "ffi_queue.h"
-#include "ffi_task.h"
 #include "ngx_http_lua_ffi_library.h"
 #include "ngx_http_lua_ffi_registry.h"
 
@@ -63,7 +62,7 @@ struct ngx_http_lua_ffi_runtime_s {
     ngx_uint_t                pushed;            /* since the last wake */
     ngx_uint_t                ticks;             /* without a live poller */
     ngx_msec_t                load_end;          /* as ngx_current_msec */
-    ffi_task_link_t           waiters;           /* for loaded, or for gone */
+    ngx_http_lua_ffi_waiters_t  waiters;         /* for loaded, or for gone */
 
     unsigned                  dead:1;            /* its pollers have ended */
 };

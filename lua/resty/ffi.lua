@@ -5,14 +5,22 @@
 local core = ...
 
 
+local ngx = ngx
 local error = error
-local ceil = math.ceil
-local find = string.find
+local ipairs = ipairs
+local pcall = pcall
 local type = type
 local setmetatable = setmetatable
 local tostring = tostring
+local byte = string.byte
+local ceil = math.ceil
+local concat = table.concat
+local find = string.find
+local format = string.format
+local gsub = string.gsub
 local co_yield = coroutine._yield or coroutine.yield
 local get_phase = ngx.get_phase
+local re_find = ngx.re.find
 
 
 local load = core.load
@@ -20,6 +28,8 @@ local post = core.post
 local fetch = core.fetch
 local unload = core.unload
 local reload = core.reload
+local order = core.order
+local order_result = core.order_result
 local unanswered = core.unanswered
 local is_runtime = core.is_runtime
 
@@ -44,6 +54,9 @@ local NO_WAIT = {
 }
 
 local NO_OPTS = {}
+
+-- Milliseconds: two loads that take as long as they may, one after another.
+local RELOAD_WAIT = 125000
 
 
 local function wait_error()
@@ -291,10 +304,118 @@ function runtime.__tostring()
 end
 
 
+local function reload_all(lib, cfg, seconds)
+    check_library(lib, 2)
+    check_configuration(cfg, 2)
+
+    local wait = check_seconds(seconds, "seconds", 2) or RELOAD_WAIT
+    local ticket, number = order(lib, cfg, wait)
+
+    if not ticket then
+        return nil, number or wait_error()
+    end
+
+    co_yield()
+
+    -- those that have answered count even when others have not
+    local ok, rc, err = fetch(ticket)
+    local workers = order_result(number)
+
+    if not workers or not ok and err then
+        return nil, err or rc
+    end
+
+    return workers
+end
+
+
+local function quoted(text)
+    -- an empty pattern, but it says whether the text is UTF-8
+    if not re_find(text, "", "u") then
+        text = gsub(text, "[\128-\255]", "?")
+    end
+
+    return '"' .. gsub(text, '[%c"\\]', function(c)
+        return format("\\u%04x", byte(c))
+    end) .. '"'
+end
+
+
+local function worker_json(worker)
+    local runtimes = {}
+
+    for i, rt in ipairs(worker.runtimes) do
+        runtimes[i] = '{"name":' .. quoted(rt.name)
+                      .. (rt.error and ',"error":' .. quoted(rt.error) or "")
+                      .. "}"
+    end
+
+    return format('{"id":%d,"pid":%d,"state":"%s","reloaded":%d,"kept":%d,'
+                  .. '"runtimes":[%s]}', worker.id, worker.pid, worker.state,
+                  worker.reloaded, worker.kept, concat(runtimes, ","))
+end
+
+
+-- 200 when all that runs the library was reloaded.
+local function reload_status(workers)
+    local status = 404
+
+    for _, worker in ipairs(workers) do
+        if worker.state == "kept" or worker.state == "no answer" then
+            return 500
+        end
+
+        if worker.reloaded > 0 then
+            status = 200
+        end
+    end
+
+    return status
+end
+
+
+local function answer_json(status, json)
+    ngx.status = status
+    ngx.header.content_type = "application/json"
+    ngx.say(json)
+end
+
+
+-- For content_by_lua: POST, with the arguments library and, perhaps, cfg.
+local function serve_reload()
+    if ngx.req.get_method() ~= "POST" then
+        ngx.header.allow = "POST"
+        return answer_json(405, '{"error":"only POST reloads"}')
+    end
+
+    local args = ngx.req.get_uri_args()
+    local fine, workers, err = pcall(reload_all, args.library, args.cfg)
+
+    if not fine then
+        return answer_json(400, '{"error":' .. quoted(workers) .. "}")
+    end
+
+    if not workers then
+        return answer_json(503, '{"error":' .. quoted(err) .. "}")
+    end
+
+    local texts = {}
+
+    for i, worker in ipairs(workers) do
+        texts[i] = worker_json(worker)
+    end
+
+    answer_json(reload_status(workers),
+                '{"workers":[' .. concat(texts, ",") .. "]}")
+end
+
+
 ngx.load_ffi = load_ffi
 
 
 return {
     _VERSION = core.version,
     load = load_ffi,
+    reload = reload_all,
+    serve_reload = serve_reload,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from . import doctor, loaders, run
+from . import doctor, loaders, reload, run
 from ._build import VERSION
 from .nginx import Nginx, NginxError
 from .paths import LIBDIR, MODULE
@@ -65,6 +65,14 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("--reload", action="store_true", help="follow changes of the code")
     add.add_argument("--cfg", default="", help="the handler's configuration")
     _add_nginx(add)
+
+    add = commands.add_parser("reload", help="have a running nginx load fresh code")
+    add.set_defaults(command=_reload)
+    add.add_argument("library", help="as ngx.load_ffi() gets it, e.g. ffi_python3")
+    add.add_argument("cfg", nargs="?", help="only the runtime of this configuration")
+    add.add_argument(
+        "--url", default=reload.DEFAULT_URL, help="of serve_reload() (default: %(default)s)"
+    )
 
     add = commands.add_parser("use", help="choose the Python that ffi_python3 is")
     add.set_defaults(command=_use)
@@ -127,6 +135,10 @@ def _run(arguments: argparse.Namespace) -> int:
         max_body=arguments.max_body,
         nginx=arguments.nginx,
     )
+
+
+def _reload(arguments: argparse.Namespace) -> int:
+    return reload.main(arguments.library, arguments.cfg, arguments.url)
 
 
 def _use(arguments: argparse.Namespace) -> int:
