@@ -117,6 +117,12 @@ soak: $(VENV)/test.stamp ## all languages in one worker under load, for ten minu
 	$(call install,$(VENV),$(PLAIN))
 	RESTY_FFI_SOAK=600 $(VENV)/bin/python -m pytest t/test_together.py
 
+.PHONY: stress
+stress: $(ASAN_VENV)/test.stamp ## a random schedule under AddressSanitizer, SEED=n repeats one
+	$(call install,$(ASAN_VENV),build/asan,-Db_sanitize=address -Db_lundef=false)
+	RESTY_FFI_ASAN=1 RESTY_FFI_STRESS=180 RESTY_FFI_SEED=$(SEED) \
+		$(ASAN_VENV)/bin/python -m pytest -s t/test_stress.py
+
 .PHONY: tsan
 tsan: $(VENV)/test.stamp ## test the parts that need no nginx under ThreadSanitizer
 	test -d build/tsan || $(VENV)/bin/meson setup build/tsan \
