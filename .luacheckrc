@@ -1,5 +1,5 @@
 std = "ngx_lua"
-read_globals = { "ngx.load_ffi" }
+read_globals = { "ngx.load_ffi", "ngx.run_worker_thread" }
 
 files["lua/resty/ffi.lua"] = {
     globals = { "ngx.load_ffi" },

@@ -212,7 +212,11 @@ ngx_http_lua_ffi_core_handle(lua_State *L)
 {
     int  same;
 
-    if (lua_type(L, 1) != LUA_TUSERDATA || !lua_getmetatable(L, 1)) {
+    /* the debug library gives our metatable to other kinds of userdata */
+    if (lua_type(L, 1) != LUA_TUSERDATA
+        || lua_objlen(L, 1) != sizeof(ngx_http_lua_ffi_handle_t)
+        || !lua_getmetatable(L, 1))
+    {
         return NULL;
     }
 

@@ -9,63 +9,7 @@ from harness.wait import wait_for
 ECHO = 'return ngx.load_ffi("echo"):echo("hello")'
 
 
-# ---- where it exists
-
-PHASES = {
-    "init": "init_by_lua_block { %s }",
-    "init_worker": "init_worker_by_lua_block { %s }",
-    "timer": "init_worker_by_lua_block { ngx.timer.at(0, function() %s end) }",
-}
-
-LOCATION_PHASES = {
-    "set": "set_by_lua_block $x { %s }",
-    "rewrite": "rewrite_by_lua_block { %s }",
-    "access": "access_by_lua_block { %s }",
-    "header_filter": "header_filter_by_lua_block { %s }",
-    "body_filter": "body_filter_by_lua_block { %s }",
-    "log": "log_by_lua_block { %s }",
-}
-
-KEEP = 'require("harness").keep("it", %s)'
-
-
-@pytest.mark.parametrize("phase", PHASES)
-def test_load_ffi_exists_in_server_phase(server, phase):
-    nginx = server(http=PHASES[phase] % (KEEP % "type(ngx.load_ffi)"))
-    assert nginx.kept("it") == ["function"]
-
-
-@pytest.mark.parametrize("phase", LOCATION_PHASES)
-def test_load_ffi_exists_in_request_phase(server, phase):
-    directive = LOCATION_PHASES[phase] % (KEEP % "type(ngx.load_ffi)")
-    nginx = server(server=directive if phase != "set" else "", lua="return 1")
-    if phase == "set":
-        nginx = server(server=f"location /set {{ {directive} return 204; }}")
-        nginx.get("/set")
-    else:
-        nginx.get()
-    assert nginx.kept("it") == ["function"]
-
-
-def test_library_loads_in_init_worker(server):
-    nginx = server(
-        http="""init_worker_by_lua_block {
-            package.loaded.rt = assert(ngx.load_ffi("echo"))
-        }""",
-        lua='return require("rt"):echo("hello")',
-    )
-    assert nginx.values() == [True, "hello"]
-
-
-def test_library_loads_in_a_timer(server):
-    nginx = server(
-        http="""init_worker_by_lua_block {
-            ngx.timer.at(0, function()
-                require("harness").keep("it", ngx.load_ffi("echo"):echo("hello"))
-            end)
-        }"""
-    )
-    assert nginx.kept("it") == [True, "hello"]
+# ---- from where; test_phases.py has the rest
 
 
 def test_library_loads_at_the_top_level_of_a_module(server):

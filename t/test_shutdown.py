@@ -123,24 +123,6 @@ def test_term_ends_idle_runtimes_at_once(server):
     assert time.monotonic() - start < 5
 
 
-def test_calls_of_exit_worker_are_refused(server):
-    nginx = server(
-        http="""
-            exit_worker_by_lua_block {
-                local ok, why = require("rt"):echo("too late")
-                ngx.log(ngx.NOTICE, "call: ", why)
-                local rt, why = ngx.load_ffi("echo", "too late")
-                ngx.log(ngx.NOTICE, "load: ", why)
-            }
-        """,
-        lua='package.loaded.rt = ngx.load_ffi("echo")',
-    )
-    nginx.values()
-    nginx.stop()
-    assert nginx.log.find("call: shutting down")
-    assert nginx.log.find("load: shutting down")
-
-
 def test_runtimes_start_afresh_in_the_new_worker(server):
     nginx = server(
         lua='return ngx.load_ffi("serial", "a"):get(), ngx.load_ffi("serial", "b"):get()'

@@ -66,8 +66,9 @@ local function wait_error()
         return "API disabled in the context of " .. phase .. "_by_lua*"
     end
 
-    return "cannot wait across a C call (a callback of string.gsub or "
-           .. "table.sort, or the top level of a required module)"
+    return "cannot wait across a C call (a callback of string.gsub, "
+           .. "table.sort or the FFI, a finalizer, or the top level of a "
+           .. "required module)"
 end
 
 

@@ -11,7 +11,7 @@ import tempfile
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import requests
 
@@ -233,6 +233,10 @@ class Server:
     def begin(self, path: str = "/") -> Future[Values]:
         """The same as values(), in a thread of its own."""
         return self._clients.submit(self.values, path)
+
+    def submit(self, client: Callable[[Server], Values]) -> Future[Values]:
+        """Calls client(server), in a thread of its own."""
+        return self._clients.submit(client, self)
 
     def connect(self, path: str = "/") -> socket.socket:
         """A raw connection with a request on it; the caller closes it."""
