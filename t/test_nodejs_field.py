@@ -76,6 +76,13 @@ def test_its_poller_ends_with_the_runtime(field):
     assert field.answer("demo/echo,init", "again") == "again"
 
 
+def test_poller_that_comes_late_is_waited_for(nodejs):
+    late = MODULE.replace("return 0;", "return new Promise((done) => setTimeout(done, 300));")
+    late = late.replace("for (;;) {", "Atomics.wait(new Int32Array(shared), 0, 0, 600); for (;;) {")
+    nodejs.write("app.js", "const shared = new SharedArrayBuffer(4);" + late)
+    assert nodejs.answer("app,init", "hello") == "hello"
+
+
 def test_its_death_ends_its_poller(field):
     assert field.answer("demo/echo,init", "hello") == "hello"
     threads = field.nginx.usage().threads

@@ -1,5 +1,7 @@
 """Runtimes of Node.js that end, by themselves or not, and those beside them."""
 
+import os
+
 import pytest
 from harness.wait import wait_for
 
@@ -194,15 +196,41 @@ def test_worker_ends_in_time_although_a_handler_blocks(nodejs):
     assert nginx.stop(deadline=8) == 0
 
 
-def test_load_that_blocks_fails_in_time(nodejs):
-    nodejs.write("app.js", "exports.init = () => new Promise(() => {});")
+NEVER_LOADED = {
+    "await": ("js", "exports.init = () => new Promise(() => {});"),
+    "top-level await": ("mjs", "await new Promise(() => {});"),
+    "loop": ("js", "for (;;) {}"),
+    "native": ("js", "require('fs').readFileSync(`${__dirname}/pipe`);"),
+}
+
+
+@pytest.mark.parametrize("how", NEVER_LOADED)
+def test_load_that_never_ends_holds_up_no_later_one(nodejs, how):
+    extension, source = NEVER_LOADED[how]
+    nodejs.write(f"stuck.{extension}", source)
+    os.mkfifo(nodejs.folder / "pipe")
+    nodejs.write_app("app.js", "const handle = () => 'served';")
     nginx = nodejs.start(
-        http="lua_ffi_shutdown_timeout 1s;",
-        lua={"/slow": 'return ngx.load_ffi("ffi_nodejs", "app,init", {load_timeout = 0.2})'},
+        lua={"/stuck": 'return ngx.load_ffi("ffi_nodejs", "stuck,init", {load_timeout = 0.2})'}
     )
-    loaded, why = nginx.values("/slow")
+    loaded, why = nginx.values("/stuck")
     assert not loaded
     assert "load timed out" in why
+    assert nodejs.answer("app,init") == "served"
+
+
+def test_nothing_is_left_of_a_load_that_never_ends(nodejs):
+    nodejs.write("stuck.js", "setInterval(() => {}, 1); for (;;) {}")
+    nodejs.write_app("app.js", "const handle = () => 'served';")
+    nginx = nodejs.start(
+        lua={"/stuck": 'return ngx.load_ffi("ffi_nodejs", "stuck,init", {load_timeout = 0.05})'}
+    )
+    assert nodejs.answer("app,init") == "served"
+    before = nginx.usage()
+    for _ in range(5):
+        assert nginx.values("/stuck")[0] is None
+    wait_for(lambda: nginx.usage().threads <= before.threads)
+    wait_for(lambda: nginx.usage().files <= before.files)
 
 
 def test_many_runtimes_serve_at_once(nodejs):
