@@ -193,6 +193,7 @@ void Runtime::Run() {
 
     if (was_loaded && !reason.empty()) {
         Log(tq_, NGX_HTTP_LUA_FFI_LOG_ERR, "the runtime ends: " + reason);
+        field_tasks_.FailAll(reason);
         calls_.FailAll(reason);
     }
 

@@ -12,6 +12,7 @@
 
 
 #include "calls.h"
+#include "field.h"
 #include "names.h"
 
 #include <node.h>
@@ -55,6 +56,7 @@ class Runtime {
     bool is_ending();
     bool is_own_thread() const { return pthread_equal(thread_, pthread_self()); }
     const std::string &modules() const;
+    field::Tasks &field_tasks() { return field_tasks_; }
 
     /* ---- the runtime's thread, called from its JavaScript: */
 
@@ -95,6 +97,7 @@ class Runtime {
     Platform *platform_;
     void *tq_;
     std::optional<std::string> cfg_;
+    field::Tasks field_tasks_;
     pthread_t thread_;
     bool has_thread_ = false;
     bool is_given_up_ = false;
