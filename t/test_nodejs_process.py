@@ -176,6 +176,58 @@ def test_environment_is_each_runtimes_own(nodejs):
 
 
 def test_node_options_count(nodejs):
+def test_values_of_the_environment_are_strings(nodejs):
+    nodejs.write_app(
+        "app.js",
+        """
+        const handle = () => {
+          process.env.NUMBER = 5;
+          Object.assign(process.env, { NOTHING: null });
+          process.env.GONE = 'x';
+          delete process.env.GONE;
+          const { NUMBER, NOTHING, GONE } = process.env;
+          try { Object.freeze(process.env); } catch {}
+          const kept = process.env.NUMBER === NUMBER;
+          return JSON.stringify([NUMBER, NOTHING, GONE ?? null, 'GONE' in process.env, kept]);
+        };
+        """,
+    )
+    assert nodejs.answer("app,init") == '["5","null",null,false,true]'
+
+
+@pytest.mark.parametrize("options", ["env: SHARE_ENV", "", "env: { OTHER: 'x' }"])
+def test_environment_of_nginx_is_not_that_of_threads(nodejs, options):
+    nodejs.write_app(
+        "app.js",
+        f"""
+        const {{ Worker, SHARE_ENV }} = require('worker_threads');
+        const code = `process.env.FRUIT = 'pear';
+          require('worker_threads').parentPort.postMessage(process.env.FRUIT)`;
+        process.env.COPIED = 'yes';
+        const handle = () => new Promise((resolve, reject) => {{
+          new Worker(code, {{ eval: true, {options} }}).on('message', resolve).on('error', reject);
+        }});
+        """,
+    )
+    nodejs.start(
+        env={"FRUIT": "apple"},
+        lua={
+            "/env": """
+                local ffi = require("ffi")
+                ffi.cdef("char *getenv(const char *name);")
+                local values = {}
+                for i, name in ipairs({"FRUIT", "COPIED"}) do
+                    local value = ffi.C.getenv(name)
+                    values[i] = value ~= nil and ffi.string(value) or "none"
+                end
+                return values
+            """
+        },
+    )
+    assert nodejs.answer("app,init") == "pear"
+    assert nodejs.nginx.values("/env") == [["apple", "none"]]
+
+
     nodejs.write_app(
         "app.js", "const handle = () => String(new Error('x').stack.split('\\n').length);"
     )

@@ -14,7 +14,12 @@ const PATH = '/usr/local/bin:/usr/bin:/bin';
 
 // A copy, as worker threads have: nginx's own is not for writing.
 function copyEnvironment() {
-  process.env = { ...process.env };
+  process.env = new Proxy({ ...process.env }, {
+    defineProperty(env, name, property) {
+      const text = 'value' in property ? { value: `${property.value}` } : {};
+      return Reflect.defineProperty(env, name, { ...property, ...text });
+    },
+  });
 }
 
 
