@@ -46,6 +46,7 @@ function watchErrors() {
     if (process.listenerCount('uncaughtException') === 1) {
       output.report(error);
       binding.die(`${describe(error)} (${origin})`);
+      output.flush();
     }
   });
 }

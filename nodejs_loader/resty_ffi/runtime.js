@@ -52,6 +52,7 @@ function fail(error) {
 }
 
 
+  output.flush();
 output.install();
 processState.install();
 packages.install();

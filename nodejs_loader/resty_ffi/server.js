@@ -243,6 +243,7 @@ class Server {
     } catch (error) {
       output.report(error);
     }
+    output.flush();
     this._binding.finished();
   }
 }
