@@ -276,6 +276,14 @@ def test_wrong_node_options_are_said(nodejs):
 
 
 def test_private_functions_take_no_harm(nodejs):
+def test_node_options_that_the_loader_cannot_bear_are_said(nodejs):
+    nodejs.write_app("app.js", "const handle = () => 'x';")
+    nodejs.start(env={"NODE_OPTIONS": "--frozen-intrinsics"})
+    loaded, why = nodejs.load("app,init")
+    assert not loaded
+    assert "TypeError: Cannot assign to read only property" in why
+
+
     nodejs.write_app(
         "app.js",
         """

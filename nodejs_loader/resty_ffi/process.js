@@ -12,7 +12,8 @@ const output = require('./output.js');
 const PATH = '/usr/local/bin:/usr/bin:/bin';
 
 
-// A copy, as worker threads have: nginx's own is not for writing.
+// A copy, as worker threads have: nginx's own is not for writing. Values are
+// strings, as ever.
 function copyEnvironment() {
   process.env = new Proxy({ ...process.env }, {
     defineProperty(env, name, property) {
@@ -45,8 +46,8 @@ function watchErrors() {
   process.on('uncaughtException', (error, origin) => {
     if (process.listenerCount('uncaughtException') === 1) {
       output.report(error);
-      binding.die(`${describe(error)} (${origin})`);
       output.flush();
+      binding.die(`${describe(error)} (${origin})`);
     }
   });
 }
@@ -56,8 +57,7 @@ function install() {
   copyEnvironment();
   findNode();
   keepSignals();
-  watchErrors();
 }
 
 
-module.exports = { install };
+module.exports = { install, watchErrors };

@@ -52,11 +52,13 @@ async function load() {
 
 function fail(error) {
   output.report(error);
+  output.flush();
   binding.loaded(describe(error));
 }
 
 
-  output.flush();
+// First: options of Node.js may keep the others from working.
+processState.watchErrors();
 output.install();
 processState.install();
 packages.install();
