@@ -361,8 +361,8 @@ def test_call_may_be_taken_apart(nodejs):
           const later = kept === undefined || kept.deadline === deadline;
           kept = ctx;
           const left = deadline - performance.now();
-          return JSON.stringify(
-            [method, timeLeft() > 0, isAbandoned(), signal.aborted, later, left > 0, ctx.requestId]);
+          return JSON.stringify([method, timeLeft() > 0, isAbandoned(), signal.aborted, later,
+            left > 0, ctx.requestId]);
         }
         """,
     )
@@ -443,7 +443,10 @@ HOSTILE = {
         "return Object.defineProperty(Promise.resolve(), 'constructor', { get() { throw 1; } })",
         [False, 1, "thrown: 1"],
     ),
-    "thenable that throws": ("return { then() { throw new Error('no'); } }", [False, 1, "Error: no"]),
+    "thenable that throws": (
+        "return { then() { throw new Error('no'); } }",
+        [False, 1, "Error: no"],
+    ),
     "thenable that resolves twice": ("return { then(f) { f('a'); f('b'); } }", [True, "a"]),
     "thenable that does both": ("return { then(f, g) { f('a'); g('b'); throw 1; } }", [True, "a"]),
 }
