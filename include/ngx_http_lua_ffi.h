@@ -111,6 +111,9 @@ void *ngx_http_lua_ffi_task_poll(void *tq);
  * Returns the number of tasks stored in tasks[] (64 at most), 0 when the time
  * ran out or max is less than 1, or -1 at the end of the queue (as NULL above).
  *
+ * In libffi_init(), with timeout_ms 0, -1 says that the load was given up, and
+ * that others wait for it to return.  Its thread does not become one that polls.
+ *
  * A runtime that has calls to answer while every thread that ever polled it
  * has ended, for a few tenths of a second, is taken for dead and unloaded.
  */

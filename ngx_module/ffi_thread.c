@@ -39,6 +39,7 @@ typedef struct {
     ffi_spin_t                spin;
     void                     *handle;        /* of the last queue noted */
     unsigned                  polled:1;
+    unsigned                  loads:1;
     ffi_member_t             *members;
 } ffi_thread_t;
 
@@ -251,7 +252,10 @@ ffi_thread_note(ffi_queue_t *queue, void *handle, unsigned polls)
 void
 ffi_thread_polls(ffi_queue_t *queue, void *handle)
 {
-    ffi_thread_note(queue, handle, 1);
+    /* a load that looks whether it was given up is nobody to rely on */
+    if (!ffi_thread.loads) {
+        ffi_thread_note(queue, handle, 1);
+    }
 }
 
 
@@ -302,6 +306,8 @@ ffi_thread_begin(ffi_queue_t *queue)
 {
     char         name[FFI_PROCESS_NAME_MAX];
     ffi_crew_t  *crew;
+
+    ffi_thread.loads = 1;
 
     crew = ffi_queue_crew(queue);
     crew->number = atomic_fetch_add(&ffi_thread_number, 1) + 1;

@@ -333,6 +333,202 @@ def test_concurrency_is_what_is_served_at_once(nodejs):
     assert nodejs.nginx.values("/many") == ["3"]
 
 
+def test_calls_that_never_end_give_up_their_places(nodejs):
+    nodejs.write(
+        "app.js",
+        """
+        const { serve } = require('resty_ffi');
+        const handle = (request) => String(request) === 'never' ? new Promise(() => {}) : 'served';
+        exports.init = serve(handle, { concurrency: 2 });
+        """,
+    )
+    for _ in range(3):
+        assert nodejs.call("app,init", "never", timeout=0.05) == [False, "timeout"]
+    assert nodejs.answer("app,init", "other") == "served"
+    for _ in range(2):
+        assert nodejs.call("app,init", "never", timeout=0.05) == [False, "timeout"]
+    nodejs.unload("app,init")
+
+
+def test_call_may_be_taken_apart(nodejs):
+    nodejs.write_app(
+        "app.js",
+        """
+        const { performance } = require('perf_hooks');
+        let kept;
+        function handle(request, ctx) {
+          const { method, timeLeft, isAbandoned, signal, deadline } = kept ?? ctx;
+          const later = kept === undefined || kept.deadline === deadline;
+          kept = ctx;
+          const left = deadline - performance.now();
+          return JSON.stringify([method, timeLeft() > 0, isAbandoned(), signal.aborted, later,
+            left > 0, ctx.requestId]);
+        }
+        """,
+    )
+    assert json.loads(nodejs.answer("app,init")) == ["call", True, False, False, True, True, None]
+    assert json.loads(nodejs.answer("app,init")) == ["call", False, False, False, True, True, None]
+
+
+def test_answered_call_keeps_its_request_id(nodejs):
+    nodejs.write_app(
+        "app.js",
+        """
+        let kept;
+        function handle(request, ctx) {
+          const id = kept?.requestId;
+          kept = ctx;
+          return id;
+        }
+        """,
+    )
+    nodejs.start(server="lua_ffi_request_id id-$arg_request;")
+    assert nodejs.call("app,init", "1") == [True]
+    assert nodejs.call("app,init", "2") == [True, "id-1"]
+
+
+# ---- objects that mean harm
+
+UNSENDABLE = "not a string, a Buffer, a Uint8Array, null or undefined"
+UNKNOWN = "an error that cannot be described"
+
+HOSTILE = {
+    "rc that is none": (
+        "const e = new CallError(5, 'five'); e.rc = 0; throw e",
+        [False, 5, "five"],
+    ),
+    "rc defined": (
+        "throw Object.defineProperty(new CallError(5, 'five'), 'rc', { value: 0 })",
+        [False, 5, "five"],
+    ),
+    "response defined": (
+        "throw Object.defineProperty(new CallError(5, 'five'), 'response', { value: {} })",
+        [False, 5, "five"],
+    ),
+    "message changed": (
+        "const e = new CallError(5, 'five'); e.message += ' of six'; throw e",
+        [False, 5, "five of six"],
+    ),
+    "message that is none": (
+        "const e = new CallError(5, 'five'); e.message = {}; throw e",
+        [False, 5, "five"],
+    ),
+    "message that throws": (
+        "throw Object.defineProperty(new CallError(5, 'x'), 'message', { get() { throw 1; } })",
+        [False, 1, UNKNOWN],
+    ),
+    "prototype alone": ("throw Object.create(CallError.prototype)", None),
+    "proxy of an error": (
+        "throw new Proxy(new CallError(5, 'x'), { getPrototypeOf() { throw 1; } })",
+        None,
+    ),
+    "name that throws": ("throw { get name() { throw 1; } }", None),
+    "inspect that throws": (
+        "throw { [require('util').inspect.custom]() { throw 1; } }",
+        [False, 1, UNKNOWN],
+    ),
+    "response's inspect that throws": (
+        "return { [require('util').inspect.custom]() { throw 1; } }",
+        [False, 1, f"TypeError: handler returned something, {UNSENDABLE}"],
+    ),
+    "proxy of a promise": (
+        "return new Proxy(Promise.resolve('x'), {})",
+        [False, 1, "TypeError: Method Promise.prototype.then called on incompatible receiver "],
+    ),
+    "then that throws": (
+        "return Object.assign(Promise.resolve('x'), { then() { throw new Error('no'); } })",
+        [True, "x"],
+    ),
+    "constructor that throws": (
+        "return Object.defineProperty(Promise.resolve(), 'constructor', { get() { throw 1; } })",
+        [False, 1, "thrown: 1"],
+    ),
+    "thenable that throws": (
+        "return { then() { throw new Error('no'); } }",
+        [False, 1, "Error: no"],
+    ),
+    "thenable that resolves twice": ("return { then(f) { f('a'); f('b'); } }", [True, "a"]),
+    "thenable that does both": ("return { then(f, g) { f('a'); g('b'); throw 1; } }", [True, "a"]),
+}
+
+
+@pytest.mark.parametrize("how", HOSTILE)
+def test_hostile_object_harms_its_own_call_only(nodejs, how):
+    body, values = HOSTILE[how]
+    nodejs.write(
+        "app.js",
+        f"""
+        const {{ serve, Error: CallError }} = require('resty_ffi');
+        function handle(request) {{
+          if (String(request) === 'other') {{ return 'served'; }}
+          {body};
+        }}
+        exports.init = serve(handle, {{ concurrency: 3 }});
+        """,
+    )
+    nodejs.start(
+        lua={
+            "/batch": """
+                local rt = ngx.load_ffi("ffi_nodejs", "app,init")
+                local threads, served = {}, 0
+                for i, request in ipairs({"other", "harm", "other", "harm", "other"}) do
+                    threads[i] = ngx.thread.spawn(rt.call, rt, request, {timeout = 5})
+                end
+                for i = 1, 5, 2 do
+                    local _, ok, answer = ngx.thread.wait(threads[i])
+                    served = served + (ok and answer == "served" and 1 or 0)
+                end
+                local _, ok, rc, why = ngx.thread.wait(threads[2])
+                return served, ok, rc, why
+            """
+        }
+    )
+    served, *harmed = nodejs.nginx.values("/batch")
+    assert served == 3
+    if values is None:
+        assert harmed[:2] == [False, 1]
+    else:
+        *front, last = values
+        assert harmed[:-1] == front
+        assert harmed[-1].startswith(last)
+    nodejs.unload("app,init")
+    assert not nodejs.nginx.log.find("it is stopped")
+
+
+def test_slot_of_a_late_answer_is_not_anothers(nodejs):
+    nodejs.write_app(
+        "app.js",
+        """
+        let again;
+        function handle(request) {
+          if (String(request) === 'first') {
+            return { then(resolve) { again = resolve; resolve('first'); } };
+          }
+          again('twice');
+          return new Promise((resolve) => setTimeout(resolve, 50, 'second'));
+        }
+        """,
+    )
+    assert nodejs.answer("app,init", "first") == "first"
+    assert nodejs.answer("app,init", "second") == "second"
+    nodejs.unload("app,init")
+
+
+def test_timers_that_a_module_replaces_are_its_own(nodejs):
+    nodejs.write(
+        "app.js",
+        """
+        const { serve } = require('resty_ffi');
+        globalThis.setImmediate = globalThis.setInterval = () => { throw new Error('faked'); };
+        const wait = () => new Promise((resolve) => setTimeout(resolve, 1, 'served'));
+        exports.init = serve(wait, { concurrency: 1 });
+        """,
+    )
+    for _ in range(2):
+        assert nodejs.answer("app,init") == "served"
+    nodejs.unload("app,init")
+
+
 # ---- the end
 
 

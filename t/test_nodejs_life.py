@@ -1,5 +1,7 @@
 """Runtimes of Node.js that end, by themselves or not, and those beside them."""
 
+import os
+
 import pytest
 from harness.wait import wait_for
 
@@ -8,7 +10,10 @@ DIES = {
     "uncaught": ("setImmediate(() => { throw new RangeError('lost') })", "RangeError: lost"),
     "rejection": ("Promise.reject(new RangeError('lost'))", "RangeError: lost"),
     "no error": ("Promise.reject(undefined)", "undefined"),
-    "event": ("new (require('events'))().emit('error', new RangeError('lost'))", None),
+    "event": (
+        "setImmediate(() => new (require('events'))().emit('error', new RangeError('lost')))",
+        "RangeError: lost",
+    ),
     "stream": (
         "require('fs').createReadStream('/nothing')",
         "Error: ENOENT: no such file or directory, open '/nothing'",
@@ -16,7 +21,7 @@ DIES = {
     "next tick": ("process.nextTick(() => { throw new RangeError('lost') })", "RangeError: lost"),
     "worker": (
         "new (require('worker_threads').Worker)('throw new RangeError(1)', { eval: true })",
-        "RangeError: 1",
+        "RangeError: 1 (uncaughtException)",
     ),
     "in exit": ("process.on('exit', () => process.exit(4)); process.exit(3)", "process.exit("),
 }
@@ -32,7 +37,7 @@ APP = """
 """
 
 
-@pytest.mark.parametrize("how", [how for how, (_, why) in DIES.items() if why])
+@pytest.mark.parametrize("how", DIES)
 def test_death_fails_the_calls_of_its_runtime_only(nodejs, how):
     body, why = DIES[how]
     nodejs.write_app("app.js", APP % body)
@@ -158,12 +163,15 @@ def test_runtime_that_blocks_can_be_loaded_anew(nodejs):
     assert nodejs.answer("app,init") == "served"
 
 
-def test_code_that_blocks_while_the_handler_closes_is_stopped(nodejs):
+@pytest.mark.parametrize("where", ["close() {", "close() { process.on('exit', () => {"])
+def test_code_that_blocks_while_the_runtime_ends_is_stopped(nodejs, where):
     nodejs.write(
         "app.js",
-        """
-        const { serve } = require('resty_ffi');
-        exports.init = serve({ call: () => 'x', close() { for (;;) {} } });
+        f"""
+        const {{ serve }} = require('resty_ffi');
+        exports.init = serve({{ call: () => 'x', {where} for (;;) {{}}
+          {"}); }" if "exit" in where else "}"}
+        }});
         """,
     )
     assert nodejs.answer("app,init") == "x"
@@ -194,15 +202,43 @@ def test_worker_ends_in_time_although_a_handler_blocks(nodejs):
     assert nginx.stop(deadline=8) == 0
 
 
-def test_load_that_blocks_fails_in_time(nodejs):
-    nodejs.write("app.js", "exports.init = () => new Promise(() => {});")
+NEVER_LOADED = {
+    "await": ("js", "exports.init = () => new Promise(() => {});"),
+    "top-level await": ("mjs", "await new Promise(() => {});"),
+    "loop": ("js", "for (;;) {}"),
+    "native": ("js", "require('fs').readFileSync(`${__dirname}/pipe`);"),
+}
+
+
+@pytest.mark.parametrize("how", NEVER_LOADED)
+def test_load_that_never_ends_holds_up_no_later_one(nodejs, how):
+    extension, source = NEVER_LOADED[how]
+    nodejs.write(f"stuck.{extension}", source)
+    os.mkfifo(nodejs.folder / "pipe")
+    nodejs.write_app("app.js", "const handle = () => 'served';")
     nginx = nodejs.start(
-        http="lua_ffi_shutdown_timeout 1s;",
-        lua={"/slow": 'return ngx.load_ffi("ffi_nodejs", "app,init", {load_timeout = 0.2})'},
+        lua={"/stuck": 'return ngx.load_ffi("ffi_nodejs", "stuck,init", {load_timeout = 0.2})'}
     )
-    loaded, why = nginx.values("/slow")
+    loaded, why = nginx.values("/stuck")
     assert not loaded
     assert "load timed out" in why
+    assert nodejs.answer("app,init") == "served"
+
+
+def test_nothing_is_left_of_a_load_that_never_ends(nodejs):
+    nodejs.write("stuck.js", "setInterval(() => {}, 1); for (;;) {}")
+    nodejs.write_app("app.js", "const handle = () => 'served';")
+    nginx = nodejs.start(
+        lua={"/stuck": 'return ngx.load_ffi("ffi_nodejs", "stuck,init", {load_timeout = 0.05})'}
+    )
+    assert nodejs.answer("app,init") == "served"
+    assert nginx.values("/stuck")[0] is None
+    assert nodejs.answer("app,init,") == "served"
+    before = nginx.usage()
+    for _ in range(5):
+        assert nginx.values("/stuck")[0] is None
+    wait_for(lambda: nginx.usage().threads <= before.threads)
+    wait_for(lambda: nginx.usage().files <= before.files)
 
 
 def test_many_runtimes_serve_at_once(nodejs):

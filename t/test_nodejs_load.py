@@ -209,6 +209,14 @@ def test_configuration_without_an_entry_is_a_failed_load(nodejs, cfg, error):
     assert why.endswith(error)
 
 
+def test_configuration_that_is_no_utf8_is_a_failed_load(nodejs):
+    nodejs.write_app("app.js", "const handle = () => 'x';")
+    nodejs.start(lua={"/bytes": 'return ngx.load_ffi("ffi_nodejs", "app,init,\\255")'})
+    loaded, why = nodejs.nginx.values("/bytes")
+    assert loaded is None
+    assert why == "TypeError: the configuration is no UTF-8: bytes need an encoding, base64 say"
+
+
 @pytest.mark.parametrize("file", ["app.js", "app.mjs"])
 def test_module_with_a_syntax_error_is_a_failed_load(nodejs, file):
     nodejs.write(file, "const fine = 1;\nconst = ;")

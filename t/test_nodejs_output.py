@@ -97,6 +97,62 @@ def test_output_at_the_top_level_is_logged(nodejs):
     nodejs.nginx.log.wait(rf"\[notice\] .*{NAME}at the top")
 
 
+ENDS = {
+    "unload": "return 'x'",
+    "process.exit": "process.exit(1)",
+    "exception": "setImmediate(() => { throw new Error('lost'); }); return new Promise(() => {})",
+}
+
+
+@pytest.mark.parametrize("how", ENDS)
+def test_line_that_is_not_finished_is_logged_at_the_end(nodejs, how):
+    nodejs.write_app(
+        "app.js",
+        f"""
+        process.on('exit', () => process.stdout.write('bye'));
+        function handle() {{
+          process.stdout.write('half');
+          process.stderr.write(Buffer.from([0x68, 0xc3]));
+          {ENDS[how]};
+        }}
+        """,
+    )
+    nodejs.call("app,init")
+    if how == "unload":
+        nodejs.unload("app,init")
+    nodejs.nginx.log.wait(rf"\[notice\] .*{NAME}half")
+    nodejs.nginx.log.wait(rf"\[error\] .*{NAME}h\ufffd")
+    if how != "exception":
+        nodejs.nginx.log.wait(rf"\[notice\] .*{NAME}bye")
+
+
+def test_line_that_is_not_finished_is_logged_when_the_load_fails(nodejs):
+    nodejs.write("app.js", "process.stdout.write('half'); throw new Error('no');")
+    nodejs.load("app,init")
+    nodejs.nginx.log.wait(f"{NAME}half")
+
+
+def test_end_of_an_output_is_told(nodejs):
+    nodejs.write_app(
+        "app.js",
+        """
+        const { Readable } = require('stream');
+        const { pipeline } = require('stream/promises');
+        async function handle() {
+          await pipeline(Readable.from(['piped ', 'once\\n']), process.stdout);
+          await pipeline(Readable.from(['piped twice']), process.stdout);
+          await new Promise((resolve) => process.stderr.end(resolve));
+          await new Promise((resolve) => process.stderr.end('the end', 'utf8', resolve));
+          await new Promise((resolve) => process.stderr.once('finish', resolve).end());
+          return 'told';
+        }
+        """,
+    )
+    assert nodejs.answer("app,init") == "told"
+    for line in ("piped once", "piped twice", "the end"):
+        nodejs.nginx.log.wait(f"{NAME}{line}")
+
+
 def test_output_cannot_be_closed(nodejs):
     log = say(
         nodejs,
@@ -105,8 +161,8 @@ def test_output_cannot_be_closed(nodejs):
         process.stdout.end('the end\\n');
         process.stdout.destroy();
         return new Promise((resolve, reject) => {
-          require('stream').pipeline(Readable.from(['piped\\n']), process.stderr, reject);
-          setTimeout(resolve, 50);
+          require('stream').pipeline(Readable.from(['piped\\n']), process.stderr,
+            (error) => (error ? reject(error) : resolve()));
         }).then(() => console.log('still there'));
         """,
     )

@@ -1,5 +1,6 @@
 """What a Node.js runtime must leave alone: the process is nginx's."""
 
+import json
 import re
 from pathlib import Path
 
@@ -175,6 +176,58 @@ def test_environment_is_each_runtimes_own(nodejs):
     assert nodejs.answer("app,init,another", "fig") == "apple fig"
 
 
+def test_values_of_the_environment_are_strings(nodejs):
+    nodejs.write_app(
+        "app.js",
+        """
+        const handle = () => {
+          process.env.NUMBER = 5;
+          Object.assign(process.env, { NOTHING: null });
+          process.env.GONE = 'x';
+          delete process.env.GONE;
+          const { NUMBER, NOTHING, GONE } = process.env;
+          try { Object.freeze(process.env); } catch {}
+          const kept = process.env.NUMBER === NUMBER;
+          return JSON.stringify([NUMBER, NOTHING, GONE ?? null, 'GONE' in process.env, kept]);
+        };
+        """,
+    )
+    assert nodejs.answer("app,init") == '["5","null",null,false,true]'
+
+
+@pytest.mark.parametrize("options", ["env: SHARE_ENV", "", "env: { OTHER: 'x' }"])
+def test_environment_of_nginx_is_not_that_of_threads(nodejs, options):
+    nodejs.write_app(
+        "app.js",
+        f"""
+        const {{ Worker, SHARE_ENV }} = require('worker_threads');
+        const code = `process.env.FRUIT = 'pear';
+          require('worker_threads').parentPort.postMessage(process.env.FRUIT)`;
+        process.env.COPIED = 'yes';
+        const handle = () => new Promise((resolve, reject) => {{
+          new Worker(code, {{ eval: true, {options} }}).on('message', resolve).on('error', reject);
+        }});
+        """,
+    )
+    nodejs.start(
+        env={"FRUIT": "apple"},
+        lua={
+            "/env": """
+                local ffi = require("ffi")
+                ffi.cdef("char *getenv(const char *name);")
+                local values = {}
+                for i, name in ipairs({"FRUIT", "COPIED"}) do
+                    local value = ffi.C.getenv(name)
+                    values[i] = value ~= nil and ffi.string(value) or "none"
+                end
+                return values
+            """
+        },
+    )
+    assert nodejs.answer("app,init") == "pear"
+    assert nodejs.nginx.values("/env") == [["apple", "none"]]
+
+
 def test_node_options_count(nodejs):
     nodejs.write_app(
         "app.js", "const handle = () => String(new Error('x').stack.split('\\n').length);"
@@ -223,24 +276,43 @@ def test_wrong_node_options_are_said(nodejs):
     assert nodejs.load("app,init") == [False, why]
 
 
+def test_node_options_that_the_loader_cannot_bear_are_said(nodejs):
+    nodejs.write_app("app.js", "const handle = () => 'x';")
+    nodejs.start(env={"NODE_OPTIONS": "--frozen-intrinsics"})
+    loaded, why = nodejs.load("app,init")
+    assert not loaded
+    assert "TypeError: Cannot assign to read only property" in why
+
+
 def test_private_functions_take_no_harm(nodejs):
     nodejs.write_app(
         "app.js",
         """
         const binding = process._linkedBinding('resty_ffi');
-        const things = [undefined, null, -1, 2 ** 31, 1.5, 'x', {}, [], new Int32Array(3), () => 1];
-        const calls = Object.entries(binding).filter(([name, f]) => typeof f === 'function'
-          && !['die', 'finished', 'loaded', 'log'].includes(name));
-        function handle() {
-          for (const [, f] of calls) {
-            for (const thing of things) {
-              for (const other of things) {
-                try { f(thing, other, thing, other, thing, other); } catch {}
+        const things = [undefined, null, -1, 5, 2 ** 31, 1.5, 'x', {}, [], 7n, () => 1,
+          new Int32Array(3), new Int32Array(4 * 64 + 1), Buffer.alloc(9),
+          new Int32Array(new SharedArrayBuffer(16)), Object.freeze([])];
+        const excepted = new Set([binding.die, binding.finished, binding.log]);
+        const others = Object.values(binding).filter((f) => typeof f === 'function'
+          && !excepted.has(f));
+        async function handle() {
+          let thrown = 0;
+          for (const f of others) {
+            for (const a of things) {
+              for (const b of things) {
+                for (const order of [[a, b, 0, b, b, 1], [b, b, a, a, a, a], [a, a, b, a, b, b]]) {
+                  try { await f(...order); } catch { thrown++; }
+                }
               }
             }
           }
-          return 'alive';
+          return JSON.stringify([others.length, thrown > 0]);
         }
         """,
     )
-    assert nodejs.answer("app,init") == "alive"
+    nodejs.start(http="lua_ffi_shutdown_timeout 1s;")
+    called, has_thrown = json.loads(nodejs.answer("app,init"))
+    assert called == 11
+    assert has_thrown
+    assert json.loads(nodejs.answer("app,init"))[0] == called
+    nodejs.unload("app,init")

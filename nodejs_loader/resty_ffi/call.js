@@ -11,25 +11,33 @@ const ANSWERED = -1;
 class Call {
   constructor(binding, slot, method) {
     this.method = method;
+    this.requestId = undefined;
     this._binding = binding;
     this._slot = slot;
     this._isAbandoned = false;
     this._controller = null;
-  }
-
-  get requestId() {
-    return this._slot === ANSWERED ? undefined : this._binding.requestId(this._slot);
+    this._deadline = null;
   }
 
   get deadline() {
-    return performance.now() + this.timeLeft();
+    this._deadline ??= performance.now() + this._timeLeft();
+    return this._deadline;
   }
 
-  timeLeft() {
+  // These two are functions of their own: a handler may take the call apart.
+  get timeLeft() {
+    return () => this._timeLeft();
+  }
+
+  get isAbandoned() {
+    return () => this._isGivenUp();
+  }
+
+  _timeLeft() {
     return this._slot === ANSWERED ? 0 : this._binding.timeLeft(this._slot);
   }
 
-  isAbandoned() {
+  _isGivenUp() {
     if (!this._isAbandoned && this._slot !== ANSWERED && this._binding.isAbandoned(this._slot)) {
       this.abandon();
     }
@@ -39,7 +47,7 @@ class Call {
   get signal() {
     if (this._controller === null) {
       this._controller = new AbortController();
-      if (this.isAbandoned()) {
+      if (this._isGivenUp()) {
         this._controller.abort();
       }
     }

@@ -12,8 +12,13 @@ const OURS = `${__dirname}${path.sep}`;
 // The rc of a call whose handler threw something else.
 const FAILED = 1;
 
+const UNKNOWN = 'an error that cannot be described';
+
 
 class CallError extends Error {
+  #rc;
+  #response;
+
   constructor(rc, message = null, options = undefined) {
     if (!Number.isInteger(rc) || rc === 0 || rc !== (rc | 0)) {
       throw new TypeError(`rc must be an integer other than 0, not ${inspect(rc)}`);
@@ -22,24 +27,49 @@ class CallError extends Error {
       throw new TypeError(`message must be a string, bytes or null, not ${inspect(message)}`);
     }
     super(typeof message === 'string' ? message : '', options);
-    this.rc = rc;
-    this.response = message;
+    this.#rc = rc;
+    this.#response = message;
+  }
+
+  get rc() {
+    return this.#rc;
+  }
+
+  // What its caller gets, the message as it is by now; undefined for another
+  // error, whatever it looks like.
+  static responseOf(error) {
+    if (typeof error !== 'object' || error === null || !(#rc in error)) {
+      return undefined;
+    }
+    const { message } = error;
+    const isText = typeof error.#response === 'string' && typeof message === 'string';
+    return { rc: error.#rc, response: isText ? message : error.#response };
   }
 }
 
 Object.defineProperty(CallError.prototype, 'name', { value: 'Error' });
 
 
+// A value, in one line.
+function show(value) {
+  try {
+    return inspect(value, { depth: 0, breakLength: Infinity });
+  } catch {
+    return 'something';
+  }
+}
+
+
 // "TypeError: message", in one line.
 function describe(error) {
   try {
-    if (!types.isNativeError(error)) {
+    if (!types.isNativeError(error) && !(error instanceof Error)) {
       return `thrown: ${inspect(error, { breakLength: Infinity })}`;
     }
     const [line] = String(error).split('\n');
     return line + place(error);
   } catch {
-    return 'an error that cannot be described';
+    return UNKNOWN;
   }
 }
 
@@ -60,9 +90,9 @@ function format(error) {
     lines[0] += place(error);
     return lines.filter((line) => !/^\s+at /.test(line) || !line.includes(OURS)).join('\n');
   } catch {
-    return 'an error that cannot be described';
+    return UNKNOWN;
   }
 }
 
 
-module.exports = { CallError, FAILED, describe, format };
+module.exports = { CallError, FAILED, UNKNOWN, describe, format, show };

@@ -28,13 +28,18 @@ let hasIds = false;
 // Of the console's method that writes.
 let level = null;
 
+// Of the runtime.
+const streams = [];
+
 
 class Output extends Writable {
   constructor(usual) {
-    super({ decodeStrings: true });
+    // It is never closed: who waits for its end must not wait for that.
+    super({ decodeStrings: true, emitClose: false });
     this._usual = usual;
     this._decoder = new StringDecoder();
     this._line = '';
+    this._isLast = false;
   }
 
   _write(chunk, encoding, done) {
@@ -45,7 +50,7 @@ class Output extends Writable {
     if (end !== -1) {
       log(level ?? this._usual, text.slice(0, end));
     }
-    if (this._line.length > LINE_MAX) {
+    if (this._line.length > LINE_MAX || this._isLast) {
       this.flush();
     }
     done();
@@ -58,11 +63,26 @@ class Output extends Writable {
     }
   }
 
-  // Stays open: all code of the runtime writes to it.
-  end(...chunk) {
-    if (typeof chunk[0] === 'string' || ArrayBuffer.isView(chunk[0])) {
-      this.write(...chunk);
+  // From now on nothing waits for the end of its line.
+  finish() {
+    this._line += this._decoder.end();
+    this._isLast = true;
+    this.flush();
+  }
+
+  // Stays open, as all code of the runtime writes to it; who waits for its end
+  // is told.
+  end(...args) {
+    const done = typeof args.at(-1) === 'function' ? args.pop() : null;
+
+    if (args[0] !== undefined && args[0] !== null) {
+      this.write(...args);
     }
+    this.write('', () => {
+      this.flush();
+      done?.();
+      this.emit('finish');
+    });
     return this;
   }
 
@@ -85,6 +105,14 @@ function log(at, text, call = hasIds ? calls.getStore() : undefined) {
 function inCall(call, code) {
   hasIds = true;
   return calls.run(call, code);
+}
+
+
+// What is not a whole line yet, before the runtime ends.
+function flush() {
+  for (const stream of streams) {
+    stream.finish();
+  }
 }
 
 
@@ -112,11 +140,12 @@ function wrapConsole() {
 
 // Once per runtime.
 function install() {
-  const streams = { stdout: new Output(NOTICE), stderr: new Output(ERR) };
-
-  for (const [name, stream] of Object.entries(streams)) {
-    Object.defineProperty(process, name, { configurable: true, enumerable: true, value: stream });
+  for (const [name, usual] of [['stdout', NOTICE], ['stderr', ERR]]) {
+    const value = new Output(usual);
+    Object.defineProperty(process, name, { configurable: true, enumerable: true, value });
+    streams.push(value);
   }
+  process.on('exit', flush);
   wrapConsole();
 
   process._rawDebug = (...things) => log(ERR, things.join(' '));
@@ -125,4 +154,4 @@ function install() {
 }
 
 
-module.exports = { inCall, install, report };
+module.exports = { flush, inCall, install, report };

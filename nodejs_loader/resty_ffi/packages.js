@@ -8,6 +8,8 @@ const path = require('path');
 const { pathToFileURL } = require('url');
 const workerThreads = require('worker_threads');
 
+const { SHARE_ENV } = workerThreads;
+
 const binding = require('./binding.js');
 
 const NAME = /^resty_ffi(\/|$)/;
@@ -24,15 +26,18 @@ function extendLookup() {
 }
 
 
-// Threads find it, too, and get a copy of the environment as it is here.
+// Threads find it, too, and get a copy of the environment as it is here: the one
+// that can be shared is nginx's own.
 function extendWorkers() {
   const setup = path.join(__dirname, 'worker.js');
 
   class Worker extends workerThreads.Worker {
     constructor(file, options) {
+      const env = options?.env ?? SHARE_ENV;
+
       super(file, {
         ...options,
-        env: options?.env ?? process.env,
+        env: env === SHARE_ENV ? { ...process.env } : env,
         execArgv: [...options?.execArgv ?? process.execArgv, '--require', setup],
       });
     }

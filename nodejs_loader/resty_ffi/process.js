@@ -12,9 +12,15 @@ const output = require('./output.js');
 const PATH = '/usr/local/bin:/usr/bin:/bin';
 
 
-// A copy, as worker threads have: nginx's own is not for writing.
+// A copy, as worker threads have: nginx's own is not for writing. Values are
+// strings, as ever.
 function copyEnvironment() {
-  process.env = { ...process.env };
+  process.env = new Proxy({ ...process.env }, {
+    defineProperty(env, name, property) {
+      const text = 'value' in property ? { value: `${property.value}` } : {};
+      return Reflect.defineProperty(env, name, { ...property, ...text });
+    },
+  });
 }
 
 
@@ -40,6 +46,7 @@ function watchErrors() {
   process.on('uncaughtException', (error, origin) => {
     if (process.listenerCount('uncaughtException') === 1) {
       output.report(error);
+      output.flush();
       binding.die(`${describe(error)} (${origin})`);
     }
   });
@@ -50,8 +57,7 @@ function install() {
   copyEnvironment();
   findNode();
   keepSignals();
-  watchErrors();
 }
 
 
-module.exports = { install };
+module.exports = { install, watchErrors };

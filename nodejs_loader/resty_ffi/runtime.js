@@ -2,6 +2,7 @@
 
 // The first file of a runtime: loads the module that its configuration names.
 
+const { isUtf8 } = require('buffer');
 const { inspect } = require('util');
 
 const binding = require('./binding.js');
@@ -19,8 +20,11 @@ function parse(cfg) {
   if (cfg === undefined) {
     throw new TypeError(`no configuration: ${NEEDED}`);
   }
+  if (!isUtf8(cfg)) {
+    throw new TypeError('the configuration is no UTF-8: bytes need an encoding, base64 say');
+  }
 
-  const [, module, name, text] = /^([^,]*?)\??(?:,([^,]*)(?:,(.*))?)?$/s.exec(cfg);
+  const [, module, name, text] = /^([^,]*?)\??(?:,([^,]*)(?:,(.*))?)?$/s.exec(cfg.toString());
   if (!module || module.endsWith('/')) {
     throw new TypeError(`no module in "${cfg}": ${NEEDED}`);
   }
@@ -48,10 +52,13 @@ async function load() {
 
 function fail(error) {
   output.report(error);
+  output.flush();
   binding.loaded(describe(error));
 }
 
 
+// First: options of Node.js may keep the others from working.
+processState.watchErrors();
 output.install();
 processState.install();
 packages.install();

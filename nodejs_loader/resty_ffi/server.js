@@ -2,10 +2,10 @@
 
 // What answers the calls of a runtime.
 
-const { inspect } = require('util');
+const { clearInterval, setImmediate, setInterval } = require('timers');
 
 const { Call } = require('./call.js');
-const { CallError, FAILED, describe } = require('./error.js');
+const { CallError, FAILED, UNKNOWN, describe, show } = require('./error.js');
 const { Dispatcher, make } = require('./handler.js');
 const output = require('./output.js');
 
@@ -27,7 +27,26 @@ const POOL_LEAST = 2048;
 // Milliseconds between looks for callers that have gone, when no one tells.
 const LOOK = 100;
 
+// As they are before code replaces them.
+const resolve = Promise.resolve.bind(Promise);
+const { then } = Promise.prototype;
+
 let isServed = false;
+
+
+// What the caller gets of what a handler threw.
+function failureOf(error, call) {
+  const own = CallError.responseOf(error);
+
+  if (own !== undefined) {
+    return own;
+  }
+  if (call.isAbandoned() && error?.name === 'AbortError') {
+    return { rc: FAILED, response: 'aborted' };
+  }
+  output.report(error, call);
+  return { rc: FAILED, response: describe(error) };
+}
 
 
 class Server {
@@ -41,6 +60,7 @@ class Server {
     this._pool = Buffer.allocUnsafeSlow(POOL);
     this._used = 0;
     this._running = new Map();
+    this._abandoned = new Set();
     this._hasEnded = false;
     this._drain = this._drain.bind(this);
   }
@@ -57,9 +77,20 @@ class Server {
 
   _wake(abandoned) {
     for (const slot of abandoned ?? []) {
-      this._running.get(slot)?.abandon();
+      const call = this._running.get(slot);
+
+      if (call !== undefined) {
+        this._giveUp(slot, call);
+      }
     }
     this._drain();
+  }
+
+  // One that may never end must not keep its place from others.
+  _giveUp(slot, call) {
+    this._running.delete(slot);
+    this._abandoned.add(call);
+    call.abandon();
   }
 
   _drain() {
@@ -105,7 +136,7 @@ class Server {
       const request = this._request(at, i);
       const response = this._polled[at + HAS_ID] === 0
         ? this._dispatcher.call(request, call)
-        : output.inCall(call, () => this._dispatcher.call(request, call));
+        : this._identify(slot, call, request);
 
       if (typeof response?.then === 'function') {
         this._wait(slot, call, response);
@@ -115,6 +146,11 @@ class Server {
     } catch (error) {
       this._fail(call, error);
     }
+  }
+
+  _identify(slot, call, request) {
+    call.requestId = this._binding.requestId(slot);
+    return output.inCall(call, () => this._dispatcher.call(request, call));
   }
 
   _request(at, i) {
@@ -134,23 +170,25 @@ class Server {
   }
 
   _wait(slot, call, response) {
+    const answered = (value) => {
+      this._answer(call, value);
+      this._settle(slot, call);
+    };
+    const failed = (error) => {
+      this._fail(call, error);
+      this._settle(slot, call);
+    };
+
+    // Of both only one is called, once: code that says otherwise is not asked.
+    Reflect.apply(then, resolve(response), [answered, failed]);
     this._running.set(slot, call);
-    response.then(
-      (value) => {
-        this._running.delete(slot);
-        this._answer(call, value);
-        this._settle();
-      },
-      (error) => {
-        this._running.delete(slot);
-        this._fail(call, error);
-        this._settle();
-      },
-    );
   }
 
   // A call that ran has ended.
-  _settle() {
+  _settle(slot, call) {
+    if (!this._abandoned.delete(call)) {
+      this._running.delete(slot);
+    }
     if (this._hasEnded) {
       this._finish();
     } else if (this._running.size === this._concurrency - 1) {
@@ -160,20 +198,17 @@ class Server {
 
   _answer(call, response) {
     if (!call.answer(0, response)) {
-      const type = inspect(response, { depth: 0, breakLength: Infinity });
-      this._fail(call, new TypeError(
-        `handler returned ${type}, not a string, a Buffer, a Uint8Array, null or undefined`));
+      this._fail(call, new TypeError(`handler returned ${show(response)}, ` +
+        'not a string, a Buffer, a Uint8Array, null or undefined'));
     }
   }
 
   _fail(call, error) {
-    if (error instanceof CallError) {
-      call.answer(error.rc, error.response);
-    } else if (error?.name === 'AbortError' && call.isAbandoned()) {
-      call.answer(FAILED, 'aborted');
-    } else {
-      output.report(error, call);
-      call.answer(FAILED, describe(error));
+    try {
+      const { rc, response } = failureOf(error, call);
+      call.answer(rc, response);
+    } catch {
+      call.answer(FAILED, UNKNOWN);
     }
   }
 
@@ -184,17 +219,20 @@ class Server {
     this._looking = setInterval(() => {
       for (const [slot, call] of this._running) {
         if (call.isAbandoned()) {
-          this._running.delete(slot);
-          call.answer(FAILED, 'abandoned');
+          this._giveUp(slot, call);
         }
       }
+      for (const call of this._abandoned) {
+        call.answer(FAILED, 'abandoned');
+      }
+      this._abandoned.clear();
       this._finish();
     }, LOOK);
     this._finish();
   }
 
   async _finish() {
-    if (this._running.size > 0 || this._looking === null) {
+    if (this._running.size > 0 || this._abandoned.size > 0 || this._looking === null) {
       return;
     }
 
@@ -205,6 +243,7 @@ class Server {
     } catch (error) {
       output.report(error);
     }
+    output.flush();
     this._binding.finished();
   }
 }
@@ -213,7 +252,7 @@ class Server {
 // Serves the runtime's queue with the handler. Throws what its factory throws.
 async function start(binding, handler, options, cfg, tq) {
   if (tq !== binding.tq) {
-    throw new TypeError(`${inspect(tq)} is not the task queue of this runtime`);
+    throw new TypeError(`${show(tq)} is not the task queue of this runtime`);
   }
   if (isServed) {
     throw new Error('a runtime is served by one handler');

@@ -277,7 +277,8 @@ void Init(Local<Object> exports, Local<Value> module, Local<Context> context, vo
     to.Add("tq", v8::BigInt::NewFromUnsigned(isolate, reinterpret_cast<uint64_t>(runtime->tq())));
 
     if (runtime->cfg().has_value()) {
-        to.Add("cfg", value::NewString(isolate, *runtime->cfg()));
+        const std::string &cfg = *runtime->cfg();
+        to.Add("cfg", value::NewBuffer(isolate, cfg.data(), cfg.size()));
     }
 
     to.Add("poll", Poll);

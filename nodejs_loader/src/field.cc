@@ -16,6 +16,13 @@ using Info = const v8::FunctionCallbackInfo<v8::Value> &;
 // How often a thread that waits looks whether its runtime has died.
 constexpr int kLookMs = 100;
 
+constexpr int kFailed = 1;
+
+
+Runtime *Self(Info info) {
+    return static_cast<Runtime *>(info.Data().As<v8::External>()->Value());
+}
+
 
 void Throw(Info info, const char *what) {
     v8::Isolate *isolate = info.GetIsolate();
@@ -36,9 +43,10 @@ bool GetHandle(Info info, void **handle) {
 }
 
 
-// pollTask(tq): blocks; a task, or 0n when the runtime ends.
+// pollTask(tq): blocks; a task, or 0n when the runtime ends, and for a queue that
+// is not its own.
 void PollTask(Info info) {
-    auto *runtime = static_cast<Runtime *>(info.Data().As<v8::External>()->Value());
+    Runtime *runtime = Self(info);
     void *tq;
     void *task = nullptr;
     int n = 0;
@@ -47,8 +55,12 @@ void PollTask(Info info) {
         return;
     }
 
-    while (n == 0 && !runtime->is_ending()) {
+    while (n == 0 && tq == runtime->tq() && !runtime->is_ending()) {
         n = ngx_http_lua_ffi_task_poll_many(tq, &task, 1, kLookMs);
+    }
+
+    if (n == 1) {
+        runtime->field_tasks().Add(task);
     }
 
     info.GetReturnValue().Set(v8::BigInt::NewFromUnsigned(
@@ -59,17 +71,20 @@ void PollTask(Info info) {
 // getRequest(task): a Buffer, or undefined for a nil request.
 void GetRequest(Info info) {
     void *task;
-    size_t length;
 
     if (!GetHandle(info, &task)) {
         return;
     }
 
-    const char *request = ngx_http_lua_ffi_get_request(task, &length);
+    // The request is gone as soon as another thread responds.
+    Self(info)->field_tasks().Read(task, [&] {
+        size_t length;
+        const char *request = ngx_http_lua_ffi_get_request(task, &length);
 
-    if (request != nullptr) {
-        info.GetReturnValue().Set(value::NewBuffer(info.GetIsolate(), request, length));
-    }
+        if (request != nullptr) {
+            info.GetReturnValue().Set(value::NewBuffer(info.GetIsolate(), request, length));
+        }
+    });
 }
 
 
@@ -87,10 +102,43 @@ void Respond(Info info) {
     }
 
     int rc = info[1]->Int32Value(info.GetIsolate()->GetCurrentContext()).FromMaybe(0);
+
+    if (!Self(info)->field_tasks().Take(task)) {
+        Log(Self(info)->tq(), NGX_HTTP_LUA_FFI_LOG_ERR,
+            "response refused: it is for no task that this runtime has polled and "
+            "not answered; each task is responded to once");
+        return;
+    }
+
     value::Respond(info.GetIsolate(), task, rc, info[2]);
 }
 
 }  // namespace
+
+
+void Tasks::Add(void *task) {
+    std::lock_guard<std::shared_mutex> guard(lock_);
+
+    tasks_.insert(task);
+}
+
+
+bool Tasks::Take(void *task) {
+    std::lock_guard<std::shared_mutex> guard(lock_);
+
+    return tasks_.erase(task) != 0;
+}
+
+
+void Tasks::FailAll(const std::string &reason) {
+    std::lock_guard<std::shared_mutex> guard(lock_);
+
+    for (void *task : tasks_) {
+        ngx_http_lua_ffi_respond_copy(task, kFailed, reason.data(), reason.size());
+    }
+
+    tasks_.clear();
+}
 
 
 void Init(value::Exports &to) {

@@ -9,9 +9,42 @@
 
 #include "value.h"
 
+#include <shared_mutex>
+#include <string>
+#include <unordered_set>
+
 
 namespace resty_ffi {
 namespace field {
+
+/*
+ * Tasks of a runtime that its modules polled themselves and have not answered
+ * yet.  Any thread.
+ */
+class Tasks {
+ public:
+    void Add(void *task);
+
+    /* Whether it was there; the caller answers it, and nobody else reads it. */
+    bool Take(void *task);
+
+    /* Calls reader if the task is there, which stays so meanwhile. */
+    template <typename Reader>
+    void Read(void *task, Reader reader) {
+        std::shared_lock<std::shared_mutex> guard(lock_);
+
+        if (tasks_.count(task) != 0) {
+            reader();
+        }
+    }
+
+    /* When no module runs any more. */
+    void FailAll(const std::string &reason);
+
+ private:
+    std::shared_mutex lock_;
+    std::unordered_set<void *> tasks_;      /* guarded by lock_ */
+};
 
 /* Data of the exports is the runtime. */
 void Init(value::Exports &to);

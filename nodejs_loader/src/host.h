@@ -19,7 +19,8 @@ extern "C" {
 
 
 /*
- * Any thread; blocks until the module is loaded.  A runtime's libffi_init().
+ * The load thread; blocks until the module is loaded, or nginx has given it
+ * up.  A runtime's libffi_init().
  */
 HOST_API int host_load(const char *cfg, void *tq);
 

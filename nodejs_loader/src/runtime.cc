@@ -28,6 +28,9 @@ constexpr size_t kStackSize = 4 << 20;
 // What is left to end the runtime with when memory runs out.
 constexpr size_t kLastHeap = 32 << 20;
 
+// How often a load that goes on looks whether nginx still wants it.
+constexpr auto kLook = std::chrono::milliseconds(100);
+
 // How long the module's close() may take, and then what cannot be interrupted.
 constexpr int kCloseSeconds = 5;
 constexpr int kStopSeconds = 5;
@@ -70,15 +73,31 @@ bool Runtime::Load(std::string *why) {
     has_thread_ = true;
 
     std::unique_lock<std::mutex> guard(lock_);
-    changed_.wait(guard, [this] { return loaded_; });
+
+    while (!changed_.wait_for(guard, kLook, [this] { return loaded_; })) {
+        if (HasQueueEnded()) {
+            is_given_up_ = true;
+            *why = "it is loaded no more";
+            return false;
+        }
+    }
+
     *why = error_;
 
     return error_.empty();
 }
 
 
+// While it is loaded nothing is posted to it: no call is taken here.
+bool Runtime::HasQueueEnded() const {
+    void *task;
+
+    return ngx_http_lua_ffi_task_poll_many(tq_, &task, 1, 0) == -1;
+}
+
+
 void Runtime::End(std::unique_ptr<Runtime> runtime) {
-    bool has_ended;
+    bool has_ended = false;
 
     {
         std::lock_guard<std::mutex> guard(runtime->lock_);
@@ -89,18 +108,18 @@ void Runtime::End(std::unique_ptr<Runtime> runtime) {
         }
     }
 
-    has_ended = runtime->WaitForThread(kCloseSeconds);
+    if (!runtime->is_given_up_) {
+        has_ended = runtime->WaitForThread(kCloseSeconds);
+
+        if (!has_ended) {
+            Log(runtime->tq_, NGX_HTTP_LUA_FFI_LOG_WARN,
+                "its JavaScript did not end in " + std::to_string(kCloseSeconds) +
+                " seconds: it is stopped");
+        }
+    }
 
     if (!has_ended) {
-        Log(runtime->tq_, NGX_HTTP_LUA_FFI_LOG_WARN,
-            "its JavaScript did not end in " + std::to_string(kCloseSeconds) +
-            " seconds: it is stopped");
-
-        std::lock_guard<std::mutex> guard(runtime->lock_);
-
-        if (runtime->env_ != nullptr) {
-            node::Stop(runtime->env_);
-        }
+        runtime->Stop();
     }
 
     if (!has_ended && !runtime->WaitForThread(kStopSeconds)) {
@@ -113,6 +132,15 @@ void Runtime::End(std::unique_ptr<Runtime> runtime) {
 
     if (runtime->has_thread_) {
         pthread_join(runtime->thread_, nullptr);
+    }
+}
+
+
+void Runtime::Stop() {
+    std::lock_guard<std::mutex> guard(lock_);
+
+    if (env_ != nullptr) {
+        node::Stop(env_);
     }
 }
 
@@ -165,6 +193,7 @@ void Runtime::Run() {
 
     if (was_loaded && !reason.empty()) {
         Log(tq_, NGX_HTTP_LUA_FFI_LOG_ERR, "the runtime ends: " + reason);
+        field_tasks_.FailAll(reason);
         calls_.FailAll(reason);
     }
 
@@ -212,7 +241,7 @@ void Runtime::RunEnvironment() {
             env_ = setup->env();
         }
 
-        if (!node::LoadEnvironment(setup->env(), kMain).IsEmpty()) {
+        if (!is_ending() && !node::LoadEnvironment(setup->env(), kMain).IsEmpty()) {
             (void) node::SpinEventLoop(setup->env());
         }
 

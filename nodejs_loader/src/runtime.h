@@ -12,6 +12,7 @@
 
 
 #include "calls.h"
+#include "field.h"
 #include "names.h"
 
 #include <node.h>
@@ -35,13 +36,17 @@ class Runtime {
     /* cfg may be nullptr; copied. */
     Runtime(Platform *platform, void *tq, const char *cfg);
 
-    /* Any thread; blocks until the module is loaded.  Once. */
+    /*
+     * The load thread; blocks until the module is loaded, or nginx has given
+     * it up.  Once.
+     */
     bool Load(std::string *why);
 
     /*
      * Any thread; blocks until the runtime's thread has ended, and stops it
-     * when that takes long.  A thread that cannot be stopped is left to
-     * itself, with its memory, and that is logged.
+     * when that takes long, at once after a load that was given up.  A thread
+     * that cannot be stopped is left to itself, with its memory, and that is
+     * logged.
      */
     static void End(std::unique_ptr<Runtime> runtime);
 
@@ -51,6 +56,7 @@ class Runtime {
     bool is_ending();
     bool is_own_thread() const { return pthread_equal(thread_, pthread_self()); }
     const std::string &modules() const;
+    field::Tasks &field_tasks() { return field_tasks_; }
 
     /* ---- the runtime's thread, called from its JavaScript: */
 
@@ -84,13 +90,17 @@ class Runtime {
     void RunEnvironment();
     void Leave();
     void OnEnd();
+    bool HasQueueEnded() const;
+    void Stop();
     bool WaitForThread(int seconds);
 
     Platform *platform_;
     void *tq_;
     std::optional<std::string> cfg_;
+    field::Tasks field_tasks_;
     pthread_t thread_;
     bool has_thread_ = false;
+    bool is_given_up_ = false;
 
     std::mutex lock_;
     std::condition_variable changed_;

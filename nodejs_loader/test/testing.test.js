@@ -103,3 +103,12 @@ test('only nginx calls an entry function', async () => {
   await assert.rejects(serve(() => null)('', 1n), /only nginx calls what serve\(\) returns/);
   await assert.rejects(Runtime.load(() => null), /only what serve\(\) returned can be tested/);
 });
+
+
+test('a promise that cannot be waited for fails its call', async () => {
+  const fail = (response) => answer(() => response);
+
+  await assert.rejects(fail(new Proxy(Promise.resolve(), {})), { rc: 1, message: /^TypeError: / });
+  await assert.rejects(fail({ then() { throw new Error('no'); } }), { message: 'Error: no' });
+  assert.equal(String(await fail({ then(done) { done('a'); done('b'); } })), 'a');
+});
