@@ -193,6 +193,45 @@ def test_ffi_exception_is_not_logged(java):
     assert not java.nginx.log.find("seven")
 
 
+HOSTILE = """
+    import java.io.*;
+    public class App implements Handler {{
+        static class NoMessage extends RuntimeException {{
+            public String getMessage() {{ throw new IllegalStateException(); }}
+        }}
+        static class NoCause extends java.lang.reflect.InvocationTargetException {{
+            public Throwable getCause() {{ throw new StackOverflowError(); }}
+        }}
+        static class NoTrace extends RuntimeException {{
+            public void printStackTrace(PrintWriter writer) {{ throw new OutOfMemoryError(); }}
+        }}
+        static class NoFfiMessage extends FfiException {{
+            NoFfiMessage() {{ super(3, ""); }}
+            public String getMessage() {{ throw new IllegalStateException(); }}
+        }}
+        static int init(String cfg, long tq) {{ return RestyFfi.serve(tq, new App(), {threads}); }}
+        public byte[] handle(Request request) throws Exception {{
+            throw (Exception) Class.forName("App$" + request.text())
+                .getDeclaredConstructor().newInstance();
+        }}
+    }}
+"""
+
+
+@pytest.mark.parametrize("threads", ["Threads.of(1)", "Threads.DEFAULT", "Threads.perCall()"])
+def test_exception_that_throws_when_it_is_asked_what_it_is_ends_its_call(java, threads):
+    java.write("App", HOSTILE.format(threads=threads))
+    asked = "which throws java.lang"
+    for name, rc, why in (
+        ("NoMessage", 1, f"App$NoMessage, {asked}.IllegalStateException when asked what it is"),
+        ("NoCause", 1, f"App$NoCause, {asked}.StackOverflowError when asked what it is"),
+        ("NoTrace", 1, "NoTrace"),
+        ("NoFfiMessage", 3, f"App$NoFfiMessage, {asked}.IllegalStateException when asked what it is"),
+    ):
+        assert java.call("App,init", name, timeout=5) == [False, rc, why]
+    java.nginx.log.wait(f"{NAME}: App.NoTrace, {asked}.OutOfMemoryError when asked what it is")
+
+
 def test_memory_that_runs_out_is_there_again_after_the_call(java):
     java.write_app(
         "App",

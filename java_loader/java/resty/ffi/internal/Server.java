@@ -88,19 +88,27 @@ final class Server {
     }
 
     private void take(long handle, int method, byte[] request, Taker taker) {
-        Task task = null;
         try {
             boolean large = (method & Nginx.LARGE) != 0;
-            task = new Task(handle, large ? Nginx.request(handle) : request);
+            Task task = new Task(handle, large ? Nginx.request(handle) : request);
             taker.take(task, dispatcher.at(method & ~Nginx.LARGE));
         } catch (Throwable thrown) {
-            if (task == null || !task.isAnswered()) {
-                Nginx.respond(handle, Dispatcher.FAILED, OUT_OF_MEMORY);
+            Nginx.respond(handle, Dispatcher.FAILED, OUT_OF_MEMORY);
+        }
+    }
+
+    /** Throws nothing, and answers whatever happens. */
+    private void answer(Task task, Handler call) {
+        try {
+            serve(task, call);
+        } catch (Throwable thrown) {
+            if (!task.isAnswered()) {
+                task.respond(Dispatcher.FAILED, OUT_OF_MEMORY);
             }
         }
     }
 
-    private void answer(Task task, Handler call) {
+    private void serve(Task task, Handler call) {
         if (task.isAbandoned()) {
             // While it waited behind others of its batch.
             task.respond(Dispatcher.FAILED, null);
@@ -122,7 +130,7 @@ final class Server {
     private static void fail(Task task, Throwable thrown) {
         if (thrown instanceof FfiException) {
             FfiException failure = (FfiException) thrown;
-            task.respond(failure.rc(), Report.bytes(failure.getMessage()));
+            task.respond(failure.rc(), Report.bytes(Report.message(failure)));
             return;
         }
         Report.log(thrown);
