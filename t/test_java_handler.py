@@ -132,6 +132,40 @@ def test_handler_sees_that_its_caller_has_gone(java):
     java.nginx.log.wait(f"{NAME}: left at PT0S")
 
 
+def test_request_may_be_asked_while_its_call_is_being_answered(java):
+    java.write(
+        "App",
+        """
+        class App {
+            static volatile Request latest;
+            static void ask() {
+                for (Request last = null, next;; last = next) {
+                    do next = latest; while (next == last);
+                    next.method();
+                }
+            }
+            static int init(String cfg, long tq) {
+                new Thread(App::ask).start();
+                Handler handler = request -> { latest = request; Thread.sleep(1); return null; };
+                return RestyFfi.serve(tq, handler, Threads.of(1));
+            }
+        }
+        """,
+    )
+    nginx = java.start(
+        lua={
+            "/many": """
+                local rt, method, right = ngx.load_ffi("ffi_java", "App,init"), ("m"):rep(4e7), 0
+                for i = 1, 20 do
+                    right = right + (rt[method](rt) and 1 or 0)
+                end
+                return right
+            """
+        }
+    )
+    assert nginx.values("/many") == [20]
+
+
 # ---- failures
 
 

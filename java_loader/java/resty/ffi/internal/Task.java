@@ -11,6 +11,8 @@ final class Task implements Request {
     private final long handle;
     private final byte[] body;
     private String method;
+
+    /** Written under the lock: with the answer goes the memory that method and id are read from. */
     private volatile boolean answered;
 
     Task(long handle, byte[] body) {
@@ -38,16 +40,16 @@ final class Task implements Request {
     }
 
     @Override
-    public String method() {
-        if (method == null) {
+    public synchronized String method() {
+        if (method == null && !answered) {
             method = text(Nginx.method(handle));
         }
         return method;
     }
 
     @Override
-    public String requestId() {
-        return text(Nginx.requestId(handle));
+    public synchronized String requestId() {
+        return answered ? null : text(Nginx.requestId(handle));
     }
 
     @Override
@@ -60,7 +62,7 @@ final class Task implements Request {
         return Nginx.isAbandoned(handle);
     }
 
-    void respond(int rc, byte[] response) {
+    synchronized void respond(int rc, byte[] response) {
         answered = true;
         Nginx.respond(handle, rc, response);
     }
