@@ -45,7 +45,7 @@ extern "C" {
  * Raised by one whenever a function is added here.  Functions are never
  * removed and never change their meaning.
  */
-#define NGX_HTTP_LUA_FFI_ABI_VERSION  2
+#define NGX_HTTP_LUA_FFI_ABI_VERSION  3
 
 
 /* Levels of ngx_http_lua_ffi_log(); the numbers of nginx and of ngx.log(). */
@@ -244,6 +244,13 @@ void ngx_http_lua_ffi_log(void *tq, int level, const char *msg, size_t len);
  */
 void ngx_http_lua_ffi_log_task(void *task, int level, const char *msg,
     size_t len);
+
+/*
+ * 1 once the runtime is being unloaded or nginx has given up on its load (there
+ * may be calls to answer still), else 0.  For a libffi_init() that waits: the
+ * loads behind it wait, too.
+ */
+int ngx_http_lua_ffi_is_ending(void *tq);
 
 /*
  * The path that the library was found at, which dladdr() does not tell when

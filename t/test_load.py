@@ -245,6 +245,17 @@ def test_key_can_be_loaded_again_after_its_load_timed_out(server):
     assert second.result() == ["<userdata>"]
 
 
+def test_library_sees_that_its_load_was_given_up(server):
+    nginx = server(
+        lua={
+            "/hang": 'return ngx.load_ffi("patient", "hang", {load_timeout = 0.05})',
+            "/next": 'return ngx.load_ffi("patient"):ending()',
+        }
+    )
+    assert nginx.values("/hang")[0] is None
+    assert nginx.values("/next") == [True, "running"]
+
+
 # ---- how it fails
 
 FAILURES = {
@@ -367,7 +378,7 @@ def test_library_is_told_its_path(server, libraries):
 
 def test_library_is_told_the_abi_version(server):
     nginx = server(lua='return ngx.load_ffi("inspect"):abi_version()')
-    assert nginx.values() == [True, "2"]
+    assert nginx.values() == [True, "3"]
 
 
 def test_library_threads_get_no_signals_but_their_own(server):
