@@ -251,6 +251,33 @@ def test_slow_load_does_not_hold_up_the_event_loop(java, java_apps):
     assert call.result() == [True, "ready"]
 
 
+@pytest.mark.parametrize("hang", ["Thread.sleep(1000000)", "while (tq != 0) Thread.onSpinWait()"])
+def test_load_that_hangs_holds_up_others_until_its_timeout_only(java, hang):
+    java.write_app("App", 'return bytes("well");')
+    java.write(
+        "Hangs",
+        f"""
+        class Hangs {{
+            static int init(String cfg, long tq) throws Exception {{
+                System.out.println("hangs");
+                {hang};
+                return 0;
+            }}
+        }}
+        """,
+    )
+    # what computes for ever does not end in time
+    nginx = java.start(
+        http="lua_ffi_shutdown_timeout 1s;",
+        lua={"/hang": 'return ngx.load_ffi("ffi_java", "Hangs,init", {load_timeout = 0.05})'},
+    )
+    java.load("App,init")
+    loaded, why = nginx.values("/hang")
+    assert not loaded
+    assert why.startswith("load timed out")
+    assert java.answer("App,init,other") == "well"
+
+
 def test_class_that_is_damaged_is_a_failed_load(java):
     java.write_app("App", "return null;")
     path = java.classes / "App.class"

@@ -307,6 +307,13 @@ is_abandoned(JNIEnv *env, jclass class, jlong task)
 }
 
 
+static jboolean JNICALL
+is_ending(JNIEnv *env, jclass class, jlong tq)
+{
+    return ngx_http_lua_ffi_is_ending(as_handle(tq)) != 0;
+}
+
+
 /* ---- the log ----------------------------------------------------------- */
 
 typedef void (*log_pt)(void *handle, int level, const char *msg, size_t len);
@@ -356,6 +363,7 @@ bridge_register(JNIEnv *env)
         { "requestId", "(J)[B", (void *) request_id },
         { "timeLeft", "(J)J", (void *) time_left },
         { "isAbandoned", "(J)Z", (void *) is_abandoned },
+        { "isEnding", "(J)Z", (void *) is_ending },
         { "shutdownHooks", "()[Ljava/lang/Object;", (void *) halt_hooks },
         { "log", "(JI[B)V", (void *) log_runtime },
         { "logTask", "(JI[B)V", (void *) log_task },

@@ -6,16 +6,13 @@ import java.util.stream.Collectors;
 
 /** What a runtime leaves in the VM. */
 final class Leftovers {
-    /** How long an unload waits: for the runtime's thread, and then for its other threads. */
-    private static final long WAIT_MS = 5000;
-
-    private static final long OTHERS_MS = 1000;
+    /** How long an unload waits for threads that were interrupted. */
+    private static final long WAIT_MS = 1000;
 
     private Leftovers() {}
 
     /** Ends what can be ended; says what stays, and with it the classes. Whether nothing does. */
-    static boolean end(AppLoader loader, Thread main) {
-        join(main, System.nanoTime() + WAIT_MS * 1_000_000);
+    static boolean end(AppLoader loader) {
         interrupt(loader);
         ShutdownHooks.runOf(loader);
         LogHandler.removeOf(loader);
@@ -32,8 +29,9 @@ final class Leftovers {
     private static void interrupt(AppLoader loader) {
         List<Thread> threads = threads(loader);
         threads.forEach(Thread::interrupt);
-        long deadline = System.nanoTime() + OTHERS_MS * 1_000_000;
-        threads.forEach(thread -> join(thread, deadline));
+        long deadline = System.nanoTime() + WAIT_MS * 1_000_000;
+        threads.forEach(
+                thread -> Waiting.join(thread, (deadline - System.nanoTime()) / 1_000_000));
     }
 
     private static List<Thread> threads(AppLoader loader) {
@@ -45,12 +43,5 @@ final class Leftovers {
     private static String describe(Thread thread) {
         StackTraceElement[] stack = thread.getStackTrace();
         return "\"" + thread.getName() + "\"" + (stack.length > 0 ? " at " + stack[0] : "");
-    }
-
-    private static void join(Thread thread, long deadline) {
-        long left = (deadline - System.nanoTime()) / 1_000_000;
-        if (left > 0) {
-            Waiting.forEver(() -> thread.join(left));
-        }
     }
 }

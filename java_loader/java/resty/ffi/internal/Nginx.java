@@ -45,6 +45,9 @@ final class Nginx {
 
     static native boolean isAbandoned(long task);
 
+    /** Whether the runtime is being unloaded, or its load was given up. */
+    static native boolean isEnding(long tq);
+
     /** The threads given to addShutdownHook(); null if this JDK keeps them elsewhere. */
     static native Object[] shutdownHooks();
 
