@@ -469,6 +469,33 @@ def test_close_that_hangs_does_not_hold_up_the_unload_for_ever(java):
     assert java.answer("Other,init", "well") == "well"
 
 
+@pytest.mark.parametrize("threads", ["Threads.of(1)", "Threads.of(4)", "Threads.perCall()"])
+def test_handler_that_nobody_waits_for_is_interrupted_by_the_unload(java, threads):
+    write_methods(
+        java,
+        """
+        public void call(String text) throws Exception { synchronized (this) { wait(0); } }
+        """,
+        threads,
+    )
+    assert java.call("App,init", "x", timeout=0.05) == [False, "timeout"]
+    assert java.call("App,init", "x", timeout=0.05) == [False, "timeout"]
+    java.unload("App,init")
+    java.nginx.log.wait(f"{NAME}: java.lang.InterruptedException")
+
+
+def test_handler_that_somebody_waits_for_is_not_interrupted_by_the_unload(java, java_apps):
+    nginx = java.start(
+        env={"CLASSPATH": str(java_apps)}, lua={"/drop": "return load():__unload(0.6)"}
+    )
+    java.load("Gate,init")
+    call = nginx.begin(java.path("call", "Gate,init", "x"))
+    held = nginx.gate.wait()
+    assert nginx.values(java.path("drop", "Gate,init"))[0] is None
+    held.open("served")
+    assert call.result() == [True, "served"]
+
+
 def test_deadlocked_handler_times_out_and_its_runtime_can_be_replaced(java):
     write_methods(
         java,

@@ -58,6 +58,13 @@ final class Runtime implements Host {
         server = new Server(handler, threads, tq, entry.name());
     }
 
+    /** Handlers that nobody waits for keep a runtime from ending. */
+    synchronized void hasten() {
+        if (server != null && Nginx.isEnding(tq)) {
+            server.interruptAbandoned();
+        }
+    }
+
     void unload() {
         try {
             if (loaded.getCount() == 0) {

@@ -2,6 +2,8 @@ package resty.ffi.internal;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import resty.ffi.FfiException;
 import resty.ffi.Handler;
 import resty.ffi.Threads;
@@ -21,6 +23,7 @@ final class Server {
     private final long tq;
     private final String name;
     private final List<Thread> others = new ArrayList<>();
+    private final Set<Task> serving = ConcurrentHashMap.newKeySet();
 
     /** Their names, for nginx; 0: one handler answers all. Set once before any thread starts. */
     private long methods;
@@ -61,6 +64,11 @@ final class Server {
         if (methods != 0) {
             Nginx.freeMethods(methods);
         }
+    }
+
+    /** Interrupts handlers whose callers have gone. */
+    void interruptAbandoned() {
+        serving.forEach(Task::interruptIfAbandoned);
     }
 
     /** Ends the handler, if it wants to know. */
@@ -115,15 +123,15 @@ final class Server {
             return;
         }
         task.enter();
+        serving.add(task);
         try {
             task.respond(0, call.handle(task));
         } catch (Throwable thrown) {
             fail(task, thrown);
         } finally {
             Output.endLines();
-            Task.leave();
-            // Of this call, not of the next.
-            Thread.interrupted();
+            serving.remove(task);
+            task.leave();
         }
     }
 

@@ -12,6 +12,9 @@ final class Task implements Request {
     private final byte[] body;
     private String method;
 
+    /** What runs the handler. */
+    private Thread thread;
+
     /** Written under the lock: with the answer goes the memory that method and id are read from. */
     private volatile boolean answered;
 
@@ -26,12 +29,25 @@ final class Task implements Request {
         return task == null || task.answered ? null : task;
     }
 
-    void enter() {
+    /** This thread serves it from now on. */
+    synchronized void enter() {
+        thread = Thread.currentThread();
         CURRENT.set(this);
     }
 
-    static void leave() {
+    /** An interrupt that was meant for this call is not the next one's. */
+    void leave() {
+        synchronized (this) {
+            thread = null;
+        }
         CURRENT.set(null);
+        Thread.interrupted();
+    }
+
+    synchronized void interruptIfAbandoned() {
+        if (thread != null && isAbandoned()) {
+            thread.interrupt();
+        }
     }
 
     @Override
