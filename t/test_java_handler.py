@@ -260,7 +260,11 @@ def test_exception_that_throws_when_it_is_asked_what_it_is_ends_its_call(java, t
         ("NoMessage", 1, f"App$NoMessage, {asked}.IllegalStateException when asked what it is"),
         ("NoCause", 1, f"App$NoCause, {asked}.StackOverflowError when asked what it is"),
         ("NoTrace", 1, "NoTrace"),
-        ("NoFfiMessage", 3, f"App$NoFfiMessage, {asked}.IllegalStateException when asked what it is"),
+        (
+            "NoFfiMessage",
+            3,
+            f"App$NoFfiMessage, {asked}.IllegalStateException when asked what it is",
+        ),
     ):
         assert java.call("App,init", name, timeout=5) == [False, rc, why]
     java.nginx.log.wait(f"{NAME}: App.NoTrace, {asked}.OutOfMemoryError when asked what it is")

@@ -1,7 +1,5 @@
 #include "bridge.h"
 
-#include "halt.h"
-
 #include <ngx_http_lua_ffi.h>
 
 #include <limits.h>
@@ -269,27 +267,32 @@ respond(JNIEnv *env, jclass class, jlong number, jint rc, jbyteArray response)
 }
 
 
+typedef const char *(*text_pt)(void *task, size_t *len);
+
+
+static jbyteArray
+text_of(JNIEnv *env, jlong task, text_pt get)
+{
+    size_t       len;
+    const char  *text;
+
+    text = get(as_handle(task), &len);
+
+    return as_bytes(env, text, len);
+}
+
+
 static jbyteArray JNICALL
 method(JNIEnv *env, jclass class, jlong task)
 {
-    size_t       len;
-    const char  *name;
-
-    name = ngx_http_lua_ffi_get_method(as_handle(task), &len);
-
-    return as_bytes(env, name, len);
+    return text_of(env, task, ngx_http_lua_ffi_get_method);
 }
 
 
 static jbyteArray JNICALL
 request_id(JNIEnv *env, jclass class, jlong task)
 {
-    size_t       len;
-    const char  *id;
-
-    id = ngx_http_lua_ffi_get_request_id(as_handle(task), &len);
-
-    return as_bytes(env, id, len);
+    return text_of(env, task, ngx_http_lua_ffi_get_request_id);
 }
 
 
@@ -311,6 +314,25 @@ static jboolean JNICALL
 is_ending(JNIEnv *env, jclass class, jlong tq)
 {
     return ngx_http_lua_ffi_is_ending(as_handle(tq)) != 0;
+}
+
+
+/* ---- the VM ------------------------------------------------------------ */
+
+static void JNICALL
+open_package(JNIEnv *env, jclass class, jobject module, jstring name,
+    jobject to)
+{
+    jmethodID  open;
+
+    open = (*env)->GetMethodID(env, (*env)->GetObjectClass(env, module),
+                               "implAddOpens",
+                               "(Ljava/lang/String;Ljava/lang/Module;)V");
+    if (open != NULL) {
+        (*env)->CallVoidMethod(env, module, open, name, to);
+    }
+
+    (*env)->ExceptionClear(env);
 }
 
 
@@ -364,7 +386,8 @@ bridge_register(JNIEnv *env)
         { "timeLeft", "(J)J", (void *) time_left },
         { "isAbandoned", "(J)Z", (void *) is_abandoned },
         { "isEnding", "(J)Z", (void *) is_ending },
-        { "shutdownHooks", "()[Ljava/lang/Object;", (void *) halt_hooks },
+        { "open", "(Ljava/lang/Module;Ljava/lang/String;Ljava/lang/Module;)V",
+          (void *) open_package },
         { "log", "(JI[B)V", (void *) log_runtime },
         { "logTask", "(JI[B)V", (void *) log_task },
     };

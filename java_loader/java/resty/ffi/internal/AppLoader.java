@@ -49,6 +49,11 @@ final class AppLoader extends URLClassLoader {
         return (AppLoader) loader;
     }
 
+    /** Whether an object, which may be null, is of a class of this loader or of one below it. */
+    boolean hasMade(Object object) {
+        return object != null && of(object.getClass().getClassLoader()) == this;
+    }
+
     @Override
     protected Class<?> findClass(String name) throws ClassNotFoundException {
         Code code = fresh ? null : cache.get(name);

@@ -6,17 +6,34 @@ import java.util.stream.Collectors;
 
 /** What a runtime leaves in the VM. */
 final class Leftovers {
-    /** How long an unload waits for threads that were interrupted. */
+    /** How long an unload waits for threads that were asked to end. */
     private static final long WAIT_MS = 1000;
 
     private Leftovers() {}
 
+    private interface Step {
+        void run(AppLoader loader) throws Exception;
+    }
+
     /** Ends what can be ended; says what stays, and with it the classes. Whether nothing does. */
     static boolean end(AppLoader loader) {
-        interrupt(loader);
-        ShutdownHooks.runOf(loader);
-        LogHandler.removeOf(loader);
-        ResourceBundle.clearCache(loader);
+        List<Step> steps = List.of(
+                Leftovers::endThreads,
+                ShutdownHooks::runOf,
+                LogHandler::removeOf,
+                Registrations::removeOf,
+                Registrations::removeBeansOf,
+                ResourceBundle::clearCache,
+                any -> Output.install());
+        for (Step step : steps) {
+            try {
+                step.run(loader);
+            } catch (NoClassDefFoundError missing) {
+                // A JRE need not have all of the JDK.
+            } catch (Exception | Error error) {
+                Report.log(error);
+            }
+        }
         List<Thread> left = threads(loader);
         if (!left.isEmpty()) {
             String text = left.stream().map(Leftovers::describe).collect(Collectors.joining("; "));
@@ -26,9 +43,9 @@ final class Leftovers {
         return left.isEmpty();
     }
 
-    private static void interrupt(AppLoader loader) {
+    private static void endThreads(AppLoader loader) {
         List<Thread> threads = threads(loader);
-        threads.forEach(Thread::interrupt);
+        threads.forEach(ThreadEnd::ask);
         long deadline = System.nanoTime() + WAIT_MS * 1_000_000;
         threads.forEach(
                 thread -> Waiting.join(thread, (deadline - System.nanoTime()) / 1_000_000));
@@ -36,7 +53,7 @@ final class Leftovers {
 
     private static List<Thread> threads(AppLoader loader) {
         return Thread.getAllStackTraces().keySet().stream()
-                .filter(thread -> AppLoader.of(thread.getContextClassLoader()) == loader)
+                .filter(thread -> ThreadEnd.isOf(thread, loader))
                 .collect(Collectors.toList());
     }
 

@@ -48,8 +48,8 @@ final class Nginx {
     /** Whether the runtime is being unloaded, or its load was given up. */
     static native boolean isEnding(long tq);
 
-    /** The threads given to addShutdownHook(); null if this JDK keeps them elsewhere. */
-    static native Object[] shutdownHooks();
+    /** Opens a package to a module, if this JDK lets that be done. */
+    static native void open(Module module, String name, Module to);
 
     static native void log(long tq, int level, byte[] text);
 

@@ -36,6 +36,11 @@ public final class Report {
         Output.write(Nginx.ERR, told(thrown, () -> print(cause(thrown))));
     }
 
+    /** The default uncaught exception handler. */
+    static void logUncaught(Thread thread, Throwable thrown) {
+        log(thrown);
+    }
+
     static String message(Throwable thrown) {
         return told(thrown, thrown::getMessage);
     }

@@ -12,9 +12,10 @@ final class Runtimes {
 
     /** Prepares the VM. Once per process. */
     static void install() {
+        Jdk.open();
         Output.install();
         LogHandler.install();
-        Thread.setDefaultUncaughtExceptionHandler((thread, thrown) -> Report.log(thrown));
+        Thread.setDefaultUncaughtExceptionHandler(Report::logUncaught);
         // For class loaders that applications make.
         URLConnection.setDefaultUseCaches("jar", false);
         Thread hastens = new Thread(Runtimes::hasten, "resty-ffi");
