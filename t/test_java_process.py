@@ -179,6 +179,29 @@ def test_exit_in_close_ends_nothing(java):
     assert java.nginx.worker == worker
 
 
+@pytest.mark.parametrize("name", ["USR1", "USR2", "CHLD", "WINCH", "PIPE", "TERM"])
+def test_signals_are_not_for_handlers_to_take(java, name):
+    java.write_app(
+        "App",
+        """
+        var signal = new sun.misc.Signal(request.text());
+        try { sun.misc.Signal.handle(signal, any -> {}); }
+        catch (IllegalArgumentException refused) { System.out.println(refused.getMessage()); }
+        sun.misc.Signal.raise(signal);
+        return null;
+        """,
+    )
+    worker = java.nginx.worker
+    java.load("App,init")
+    before = status(worker, "SigCgt", "SigIgn")
+    ok, rc, why = java.call("App,init", name)
+    assert (ok, rc) == (False, 1)
+    assert why == f"IllegalArgumentException: Unhandled signal: SIG{name}"
+    java.nginx.log.wait(f"Signal already used by VM or OS: SIG{name}")
+    assert status(worker, "SigCgt", "SigIgn") == before
+    assert java.nginx.worker == worker
+
+
 # ---- child processes
 
 

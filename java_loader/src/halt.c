@@ -33,17 +33,37 @@ halt(JNIEnv *env, jclass class, jint status)
 }
 
 
+/* A signal that the VM or others use already. */
+static jlong JNICALL
+handle_signal(JNIEnv *env, jclass class, jint number, jlong handler)
+{
+    return -1;
+}
+
+
+static int
+replace(JNIEnv *env, const char *name, const JNINativeMethod *methods, int n)
+{
+    jclass  class;
+
+    class = (*env)->FindClass(env, name);
+
+    return class != NULL
+           && (*env)->RegisterNatives(env, class, methods, n) == 0 ? 0 : -1;
+}
+
+
 int
 halt_forbid(JNIEnv *env)
 {
-    jclass                        class;
-    static const JNINativeMethod  methods[] = {
+    static const JNINativeMethod  shutdown[] = {
         { "beforeHalt", "()V", (void *) before_halt },
         { "halt0", "(I)V", (void *) halt },
     };
+    static const JNINativeMethod  signals[] = {
+        { "handle0", "(IJ)J", (void *) handle_signal },
+    };
 
-    class = (*env)->FindClass(env, "java/lang/Shutdown");
-
-    return class != NULL
-           && (*env)->RegisterNatives(env, class, methods, 2) == 0 ? 0 : -1;
+    return replace(env, "java/lang/Shutdown", shutdown, 2) == 0
+           && replace(env, "jdk/internal/misc/Signal", signals, 1) == 0 ? 0 : -1;
 }

@@ -1,4 +1,7 @@
-/* System.exit() and Runtime.halt() throw: they would end the worker. */
+/*
+ * System.exit() and Runtime.halt() throw: they would end the worker.  So does
+ * sun.misc.Signal.handle(): signals are nginx's.
+ */
 
 #ifndef HALT_H_INCLUDED
 #define HALT_H_INCLUDED
