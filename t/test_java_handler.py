@@ -78,6 +78,29 @@ def test_every_one_of_many_methods_is_found(java):
     assert nginx.values("/all?library=ffi_java&cfg=App,init") == ["all"]
 
 
+def test_method_is_found_by_every_byte_of_its_name(java):
+    write_methods(
+        java,
+        """
+        public String call(String text) { return "call"; }
+        public String \U0001d4d0(String text) { return "beyond 16 bits"; }
+        public String \uff41(String text) { return "sorted before it"; }
+        """,
+    )
+    nginx = java.start(
+        lua={
+            "/bytes": r"""
+                local rt = ngx.load_ffi("ffi_java", "App,init")
+                return rt["call\0"](rt), rt["\255"](rt)
+            """,
+        }
+    )
+    replaced = "\ufffd".encode().decode("latin-1")
+    assert nginx.values("/bytes") == [False, False, 1, f"no method '{replaced}'"]
+    assert java.call("App,init", method="\U0001d4d0") == [True, "beyond 16 bits"]
+    assert java.call("App,init", method="\uff41") == [True, "sorted before it"]
+
+
 def test_methods_of_one_name_are_a_failed_load(java):
     write_methods(
         java,

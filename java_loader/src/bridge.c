@@ -27,10 +27,16 @@
 #define LARGE      0x10000
 
 
+typedef struct {
+    char    *bytes;
+    size_t   len;
+} name_t;
+
+
 /* The sorted names of a handler's methods. */
 typedef struct {
-    int    n;
-    char  *names[];
+    int      n;
+    name_t   names[];
 } methods_t;
 
 
@@ -58,24 +64,25 @@ methods_free(JNIEnv *env, jclass class, jlong address)
     methods_t  *methods = as_handle(address);
 
     for (i = 0; i < methods->n; i++) {
-        free(methods->names[i]);
+        free(methods->names[i].bytes);
     }
 
     free(methods);
 }
 
 
+/* The copy is the caller's to free; NULL without memory. */
 static char *
-copy_string(JNIEnv *env, jstring string)
+copy_bytes(JNIEnv *env, jbyteArray array, size_t *len)
 {
-    char        *copy;
-    const char  *chars;
+    char  *copy;
 
-    chars = (*env)->GetStringUTFChars(env, string, NULL);
-    copy = chars != NULL ? strdup(chars) : NULL;
+    *len = (*env)->GetArrayLength(env, array);
+    copy = malloc(*len > 0 ? *len : 1);
 
-    if (chars != NULL) {
-        (*env)->ReleaseStringUTFChars(env, string, chars);
+    if (copy != NULL) {
+        (*env)->GetByteArrayRegion(env, array, 0, (jsize) *len,
+                                   (jbyte *) copy);
     }
 
     return copy;
@@ -86,24 +93,23 @@ static jlong JNICALL
 methods_create(JNIEnv *env, jclass class, jobjectArray names)
 {
     int         n;
-    char       *name;
-    jstring     string;
+    name_t     *name;
+    jbyteArray  bytes;
     methods_t  *methods;
 
     n = (*env)->GetArrayLength(env, names);
-    methods = calloc(1, sizeof(methods_t) + n * sizeof(char *));
+    methods = calloc(1, sizeof(methods_t) + n * sizeof(name_t));
 
     while (methods != NULL && methods->n < n) {
-        string = (*env)->GetObjectArrayElement(env, names, methods->n);
-        name = copy_string(env, string);
-        (*env)->DeleteLocalRef(env, string);
+        bytes = (*env)->GetObjectArrayElement(env, names, methods->n);
+        name = &methods->names[methods->n++];
+        name->bytes = copy_bytes(env, bytes, &name->len);
+        (*env)->DeleteLocalRef(env, bytes);
 
-        if (name == NULL) {
+        if (name->bytes == NULL) {
             methods_free(env, class, (jlong) (uintptr_t) methods);
             return 0;
         }
-
-        methods->names[methods->n++] = name;
     }
 
     return (jlong) (uintptr_t) methods;
@@ -111,16 +117,32 @@ methods_create(JNIEnv *env, jclass class, jobjectArray names)
 
 
 static int
+compare(const char *bytes, size_t len, const name_t *name)
+{
+    int  order;
+
+    order = memcmp(bytes, name->bytes, len < name->len ? len : name->len);
+
+    if (order != 0 || len == name->len) {
+        return order;
+    }
+
+    return len < name->len ? -1 : 1;
+}
+
+
+static int
 methods_find(const methods_t *methods, void *task)
 {
     int          found, high, low, middle;
+    size_t       len;
     const char  *name;
 
-    name = methods != NULL ? ngx_http_lua_ffi_get_method(task, NULL) : NULL;
+    name = methods != NULL ? ngx_http_lua_ffi_get_method(task, &len) : NULL;
 
     for (low = 0, high = name != NULL ? methods->n : 0; low < high; ) {
         middle = (low + high) / 2;
-        found = strcmp(name, methods->names[middle]);
+        found = compare(name, len, &methods->names[middle]);
 
         if (found == 0) {
             return middle;
@@ -244,8 +266,8 @@ request(JNIEnv *env, jclass class, jlong task)
 static void JNICALL
 respond(JNIEnv *env, jclass class, jlong number, jint rc, jbyteArray response)
 {
-    void   *copy, *task;
-    jsize   len;
+    void    *copy, *task;
+    size_t   len;
 
     task = as_handle(number);
 
@@ -254,15 +276,13 @@ respond(JNIEnv *env, jclass class, jlong number, jint rc, jbyteArray response)
         return;
     }
 
-    len = (*env)->GetArrayLength(env, response);
-    copy = malloc(len > 0 ? len : 1);
+    copy = copy_bytes(env, response, &len);
 
     if (copy == NULL) {
         fail(task, "no memory for the response");
         return;
     }
 
-    (*env)->GetByteArrayRegion(env, response, 0, len, copy);
     (void) ngx_http_lua_ffi_respond_take(task, rc, copy, len);
 }
 
@@ -376,7 +396,7 @@ bridge_register(JNIEnv *env)
     int                           n;
     jclass                        class;
     static const JNINativeMethod  methods[] = {
-        { "createMethods", "([Ljava/lang/String;)J", (void *) methods_create },
+        { "createMethods", "([[B)J", (void *) methods_create },
         { "freeMethods", "(J)V", (void *) methods_free },
         { "poll", "(JJ[J[[B)I", (void *) poll },
         { "request", "(J)[B", (void *) request },

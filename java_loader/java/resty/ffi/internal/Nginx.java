@@ -17,8 +17,8 @@ final class Nginx {
 
     private Nginx() {}
 
-    /** The address of a copy of the names, which are sorted by their UTF-8; to be freed. */
-    static native long createMethods(String[] names);
+    /** The address of a copy of the names, which are sorted; to be freed. */
+    static native long createMethods(byte[][] names);
 
     static native void freeMethods(long methods);
 

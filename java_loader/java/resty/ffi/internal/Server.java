@@ -38,7 +38,7 @@ final class Server {
 
     /** Starts what the runtime's thread does not do itself; run() must follow. */
     void start() {
-        String[] names = dispatcher.names();
+        byte[][] names = dispatcher.names();
         methods = names.length > 0 ? Nginx.createMethods(names) : 0;
         if (names.length > 0 && methods == 0) {
             throw new OutOfMemoryError("no memory for the names of methods");
