@@ -260,13 +260,19 @@ def test_options_are_those_of_java_opts(java):
     assert java.answer("App,init").startswith("b7")
 
 
+def test_java_opts_cannot_hide_the_jar(java):
+    java.write_app("App", "return request.body();")
+    java.start(env={"JAVA_OPTS": "-Djava.class.path=/nowhere"})
+    assert java.answer("App,init", "x") == "x"
+
+
 @pytest.mark.parametrize(
     ("options", "error"),
     [
         ("-Xnonsense", "Unrecognized option: -Xnonsense"),
         ("-XX:+Nonsense", "Unrecognized VM option 'Nonsense'"),
         ("-Xmx1k", "Too small maximum heap"),
-        ("-Xms900g -Xmx900g", "warning"),
+        ("-Xms900g -Xmx900g", "for -Xms and -Xmx of JAVA_OPTS; hs_err_pid"),
         ("-XX:+UseG1GC -XX:+UseParallelGC", "[Cc]onflicting|[Mm]ultiple"),
     ],
 )
