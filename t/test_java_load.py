@@ -96,6 +96,10 @@ def test_classpath_is_as_javas(java, tmp_path):
     assert java.answer("App,init") == "x"
 
 
+def test_class_path_with_a_device_is_a_failed_load(java):
+    assert java.load("/dev/zero/App,init") == [False, "/dev/zero is neither a folder nor a jar"]
+
+
 def test_class_path_without_a_folder_is_a_failed_load(java):
     assert java.load("/no/where/App,init") == [
         False,

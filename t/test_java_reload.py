@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import time
+from pathlib import Path
 
 import pytest
 from harness.java import compile_into, pack
@@ -146,15 +148,42 @@ def test_new_code_that_does_not_load_leaves_the_running_code(java, tmp_path, bro
     assert java.answer(f"{jar}/demo.App?,init,first") == "[1]"
 
 
-def test_overwriting_a_jar_in_place_does_not_crash_the_worker(java, tmp_path):
+@pytest.mark.parametrize("text", [b"", b"garbage" * 1000], ids=["empty", "garbage"])
+def test_jar_that_is_overwritten_in_place_still_has_its_classes(java, tmp_path, text):
     java.write("Lazy", 'class Lazy { static String NAME = new String("old"); }')
-    java.write_app("App", 'return bytes(request.text().isEmpty() ? "" : Lazy.NAME);')
+    java.write_app(
+        "App",
+        """
+        var more = App.class.getResource("more");
+        return bytes(request.text().isEmpty() ? more : Lazy.NAME + more.openStream().read());
+        """,
+    )
+    (java.classes / "more").write_text("A")
     jar = pack(tmp_path / "app.jar", java.classes)
-    worker = java.start(env={"CLASSPATH": ""}).worker
+    java.start(env={"CLASSPATH": ""})
     java.answer(f"{jar}/App?,init", "")
-    jar.write_bytes(b"garbage" * 1000)
-    assert java.call(f"{jar}/App?,init", "lazy")[0] is not None
-    assert java.nginx.worker == worker
+    jar.write_bytes(text)
+    assert java.answer(f"{jar}/App?,init", "lazy") == "old65"
+    assert java.load(f"{jar}/App?,init,again")[0] is False
+
+
+def test_runtimes_share_the_copy_of_a_jar(java, tmp_path):
+    java.write_app("App", "return request.body();")
+    (java.classes / "big").write_bytes(os.urandom(8 << 20))
+    jar = pack(tmp_path / "app.jar", java.classes)
+    java.start(env={"CLASSPATH": ""})
+
+    def copies():
+        maps = Path(f"/proc/{java.nginx.worker}/fd").iterdir()
+        return sum("memfd:resty-ffi" in os.readlink(fd) for fd in maps)
+
+    wait_for(lambda: time.time() - jar.stat().st_ctime > 1)
+    for cfg in "a", "b", "c":
+        java.answer(f"{jar}/App,init,{cfg}", "x")
+    assert copies() == 1
+    for cfg in "a", "b", "c":
+        java.unload(f"{jar}/App,init,{cfg}")
+    assert copies() == 0
 
 
 # ---- what is left

@@ -1,11 +1,15 @@
 #include "bridge.h"
 
+#include "copy.h"
+
 #include <ngx_http_lua_ffi.h>
 
+#include <errno.h>
 #include <limits.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 
 /* As many as poll_many() takes. */
@@ -71,18 +75,19 @@ methods_free(JNIEnv *env, jclass class, jlong address)
 }
 
 
-/* The copy is the caller's to free; NULL without memory. */
+/* With a NUL beyond its end; the caller's to free; NULL without memory. */
 static char *
 copy_bytes(JNIEnv *env, jbyteArray array, size_t *len)
 {
     char  *copy;
 
     *len = (*env)->GetArrayLength(env, array);
-    copy = malloc(*len > 0 ? *len : 1);
+    copy = malloc(*len + 1);
 
     if (copy != NULL) {
         (*env)->GetByteArrayRegion(env, array, 0, (jsize) *len,
                                    (jbyte *) copy);
+        copy[*len] = '\0';
     }
 
     return copy;
@@ -356,6 +361,37 @@ open_package(JNIEnv *env, jclass class, jobject module, jstring name,
 }
 
 
+/* ---- files ------------------------------------------------------------- */
+
+static jint JNICALL
+copy(JNIEnv *env, jclass class, jbyteArray path)
+{
+    int     fd;
+    char   *bytes;
+    size_t  len;
+    jclass  error;
+
+    bytes = copy_bytes(env, path, &len);
+    fd = bytes != NULL ? copy_file(bytes) : -1;
+
+    if (fd == -1) {
+        error = (*env)->FindClass(env, "java/io/IOException");
+        (void) (*env)->ThrowNew(env, error, strerror(errno));
+    }
+
+    free(bytes);
+
+    return fd;
+}
+
+
+static void JNICALL
+close_file(JNIEnv *env, jclass class, jint fd)
+{
+    (void) close(fd);
+}
+
+
 /* ---- the log ----------------------------------------------------------- */
 
 typedef void (*log_pt)(void *handle, int level, const char *msg, size_t len);
@@ -408,6 +444,8 @@ bridge_register(JNIEnv *env)
         { "isEnding", "(J)Z", (void *) is_ending },
         { "open", "(Ljava/lang/Module;Ljava/lang/String;Ljava/lang/Module;)V",
           (void *) open_package },
+        { "copyFile", "([B)I", (void *) copy },
+        { "closeFile", "(I)V", (void *) close_file },
         { "log", "(JI[B)V", (void *) log_runtime },
         { "logTask", "(JI[B)V", (void *) log_task },
     };

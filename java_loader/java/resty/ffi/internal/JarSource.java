@@ -15,24 +15,21 @@ import java.util.jar.Attributes;
 import java.util.jar.JarEntry;
 import java.util.jar.JarFile;
 import java.util.jar.Manifest;
-import java.util.zip.ZipFile;
 
 /**
- * A jar, which stays open: a file that takes its place does not change what is read, here and
- * through the URLs, which the JDK's own would open again.
+ * A jar as it was when it was opened: a file that takes its place does not change what is read, here
+ * and through the URLs, which the JDK's own would open again.
  */
 final class JarSource extends Source {
+    private final JarCopy copy;
     private final JarFile jar;
     private final URL location;
     private final URLStreamHandler handler = new Handler();
 
     JarSource(Path path) throws IOException {
         location = path.toUri().toURL();
-        try {
-            jar = new JarFile(path.toFile(), true, ZipFile.OPEN_READ, JarFile.runtimeVersion());
-        } catch (IOException error) {
-            throw new IOException(path + " is not a jar: " + error.getMessage(), error);
-        }
+        copy = JarCopy.of(path);
+        jar = copy.jar;
     }
 
     /** The jars and folders that its manifest names. */
@@ -77,7 +74,7 @@ final class JarSource extends Source {
 
     @Override
     public void close() throws IOException {
-        jar.close();
+        copy.release();
     }
 
     private URL url(String name) {

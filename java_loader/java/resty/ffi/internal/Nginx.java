@@ -1,5 +1,7 @@
 package resty.ffi.internal;
 
+import java.io.IOException;
+
 /** The contract's functions (java_loader/src/bridge.c). Handles are those of the contract. */
 final class Nginx {
     static final int CRIT = 3;
@@ -50,6 +52,11 @@ final class Nginx {
 
     /** Opens a package to a module, if this JDK lets that be done. */
     static native void open(Module module, String name, Module to);
+
+    /** The descriptor of a copy in memory of a file, to be closed. */
+    static native int copyFile(byte[] path) throws IOException;
+
+    static native void closeFile(int fd);
 
     static native void log(long tq, int level, byte[] text);
 
