@@ -96,6 +96,27 @@ def test_classpath_is_as_javas(java, tmp_path):
     assert java.answer("App,init") == "x"
 
 
+@pytest.mark.parametrize("packed", [False, True], ids=["folder", "jar"])
+@pytest.mark.parametrize("name", ["a b.txt", "a#b.txt", "a%20b.txt", "a?b.txt", "ü.txt", "a!/b"])
+def test_resource_of_any_name_is_read(java, tmp_path, packed, name):
+    java.write_app(
+        "App",
+        """
+        var url = App.class.getResource(request.text());
+        var plain = new java.net.URL(App.class.getResource("App.class"), "plain.txt");
+        try (var text = url.openStream(); var more = plain.openStream()) {
+            return bytes(new String(text.readAllBytes()) + url.toURI().isAbsolute() + more.read());
+        }
+        """,
+    )
+    (java.classes / name).parent.mkdir(exist_ok=True)
+    (java.classes / name).write_text("text ")
+    (java.classes / "plain.txt").write_text("A")
+    java.start(env={"CLASSPATH": ""})
+    path = pack(tmp_path / "app.jar", java.classes) if packed else java.classes
+    assert java.answer(f"{path}/App,init", name) == "text true65"
+
+
 def test_class_path_with_a_device_is_a_failed_load(java):
     assert java.load("/dev/zero/App,init") == [False, "/dev/zero is neither a folder nor a jar"]
 
