@@ -77,6 +77,24 @@ def test_cache_has_what_was_read_last(java):
     assert java.answer("App,init,third") == "2"
 
 
+def test_classes_of_many_class_paths_are_not_kept_for_ever(java, tmp_path):
+    java.write_app("App", "return bytes(1);")
+    paths = [tmp_path / f"path{i}" for i in range(17)]
+    for path in paths:
+        shutil.copytree(java.classes, path)
+    java.start(env={"CLASSPATH": ""})
+    for path in paths:
+        assert java.answer(f"{path}/App,init,first") == "1"
+        if path != paths[0]:
+            java.unload(f"{path}/App,init,first")
+    java.write_app("App", "return bytes(2);")
+    for path in paths[0], paths[-1]:
+        shutil.copytree(java.classes, path, dirs_exist_ok=True)
+    assert java.answer(f"{paths[-1]}/App,init,second") == "1"
+    assert java.answer(f"{paths[0]}/App,init,second") == "2"
+    assert java.answer(f"{paths[0]}/App,init,first") == "1"
+
+
 def test_cached_class_has_state_of_its_own_in_each_runtime(java):
     java.write_app("App", "return bytes(count++); } static int count; {")
     assert [java.answer("App,init") for _ in range(2)] == ["0", "1"]
