@@ -528,7 +528,9 @@ def test_deadlocked_handler_times_out_and_its_runtime_can_be_replaced(java):
         java,
         """
         public synchronized String call(String text) throws Exception {
-            if (text.equals("hang")) Thread.sleep(1000000);
+            while (text.equals("hang")) {
+                try { Thread.sleep(1000000); } catch (InterruptedException deaf) { }
+            }
             return text;
         }
         """,
