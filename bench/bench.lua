@@ -44,6 +44,7 @@ local ways = {
     Rust = function() return runtime("rust_apps", "echo") end,
     Go = function() return runtime("go_apps", "echo") end,
     ["Node.js"] = function() return runtime("ffi_nodejs", "echo,init,") end,
+    Java = function() return runtime("ffi_java", "Echo,init") end,
     Python = function() return runtime("ffi_python3", "sync_echo,init") end,
     async = function() return runtime("ffi_python3", "async_echo,init") end,
     cffi = function() return runtime("ffi_python3", "cffi_echo,init") end,

@@ -8,7 +8,7 @@ from typing import Dict, NamedTuple, Tuple
 
 from harness.server import Server
 
-WAYS = ("C", "Rust", "Go", "Node.js", "Python", "async", "cffi", "socket")
+WAYS = ("C", "Rust", "Go", "Node.js", "Java", "Python", "async", "cffi", "socket")
 
 ROUNDS = 5
 
@@ -49,6 +49,7 @@ GOALS = (
     Goal("Rust", "C", 0.8),
     Goal("Go", "C", 0.3),
     Goal("Node.js", "C", 0.25),
+    Goal("Java", "C", 0.35),
     Goal("Python", "C", 0.6),
     Goal("Python", "cffi", 4.0),
     Goal("async", "C", 0.15, "0.3 from Python 3.12 on"),

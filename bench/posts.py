@@ -25,6 +25,7 @@ _CALLS = {
     "Rust": 'ngx.load_ffi("rust_apps", "echo")',
     "Go": 'ngx.load_ffi("go_apps", "echo")',
     "Node.js": 'ngx.load_ffi("ffi_nodejs", "echo,init,")',
+    "Java": 'ngx.load_ffi("ffi_java", "Echo,init")',
     "Python": 'ngx.load_ffi("ffi_python3", "sync_echo,init")',
     "async": 'ngx.load_ffi("ffi_python3", "async_echo,init")',
 }

@@ -17,7 +17,7 @@ sys.path.insert(0, str(BENCH.parent / "t"))
 
 import calls  # noqa: E402
 import posts  # noqa: E402
-from harness import go, rust  # noqa: E402
+from harness import go, java, rust  # noqa: E402
 from harness.config import Config  # noqa: E402
 from harness.server import Server  # noqa: E402
 from harness.wait import wait_for  # noqa: E402
@@ -42,12 +42,13 @@ def started() -> Iterator[Server]:
         compile_echo(Path(libraries))
         go.build_all(Path(libraries))
         rust.build_all(Path(libraries))
+        classes = java.build_apps(Path(libraries) / "java")
         config = Config(
             lua=LUA,
             http=HTTP,
             server=LOCATIONS,
             library_path=[Path(libraries)],
-            env={"PYTHONPATH": str(APPS)},
+            env={"PYTHONPATH": str(APPS), "CLASSPATH": str(classes)},
         )
         server = Server(config)
         shutil.copy(BENCH / "bench.lua", server.folder)

@@ -258,6 +258,13 @@ void ngx_http_lua_ffi_log_task(void *task, int level, const char *msg,
 int ngx_http_lua_ffi_is_reload(void *tq);
 
 /*
+ * 1 once the runtime is being unloaded or nginx has given up on its load (there
+ * may be calls to answer still), else 0.  For a libffi_init() that waits: the
+ * loads behind it wait, too.
+ */
+int ngx_http_lua_ffi_is_ending(void *tq);
+
+/*
  * The path that the library was found at, which dladdr() does not tell when
  * nginx opened a private copy.  NUL-terminated, borrowed, valid during
  * libffi_init(), libffi_fini() and libffi_close(): copy it for any other use.

@@ -374,6 +374,13 @@ ffi_queue_close(ffi_queue_t *queue)
 }
 
 
+int
+ffi_queue_closed(ffi_queue_t *queue)
+{
+    return atomic_load(&queue->closed);
+}
+
+
 /* guarded by lock */
 static ffi_task_t *
 ffi_queue_pop(ffi_queue_t *queue)

@@ -100,6 +100,9 @@ void ffi_queue_wake(ffi_queue_t *queue, int n);
 /* Event loop.  Nothing may be pushed afterwards; wakes every consumer. */
 void ffi_queue_close(ffi_queue_t *queue);
 
+/* Any thread, between enter and leave. */
+int ffi_queue_closed(ffi_queue_t *queue);
+
 /*
  * Any thread, between enter and leave.  Takes up to max tasks, which are then
  * TAKEN; waits at most timeout_ms for the first, for ever when negative.

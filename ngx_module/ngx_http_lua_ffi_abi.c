@@ -528,6 +528,25 @@ ngx_http_lua_ffi_is_reload(void *tq)
 
 
 /* any thread */
+NGX_HTTP_LUA_FFI_API int
+ngx_http_lua_ffi_is_ending(void *tq)
+{
+    int           ending;
+    ffi_queue_t  *queue;
+
+    queue = ffi_queue_enter(tq);
+    if (queue == NULL) {
+        return 1;
+    }
+
+    ending = ffi_queue_closed(queue);
+    ffi_queue_leave(queue);
+
+    return ending;
+}
+
+
+/* any thread */
 NGX_HTTP_LUA_FFI_API const char *
 ngx_http_lua_ffi_library_path(void *tq)
 {

@@ -78,6 +78,29 @@ def test_every_one_of_many_methods_is_found(java):
     assert nginx.values("/all?library=ffi_java&cfg=App,init") == ["all"]
 
 
+def test_method_is_found_by_every_byte_of_its_name(java):
+    write_methods(
+        java,
+        """
+        public String call(String text) { return "call"; }
+        public String \U0001d4d0(String text) { return "beyond 16 bits"; }
+        public String \uff41(String text) { return "sorted before it"; }
+        """,
+    )
+    nginx = java.start(
+        lua={
+            "/bytes": r"""
+                local rt = ngx.load_ffi("ffi_java", "App,init")
+                return rt["call\0"](rt), rt["\255"](rt)
+            """,
+        }
+    )
+    replaced = "\ufffd".encode().decode("latin-1")
+    assert nginx.values("/bytes") == [False, False, 1, f"no method '{replaced}'"]
+    assert java.call("App,init", method="\U0001d4d0") == [True, "beyond 16 bits"]
+    assert java.call("App,init", method="\uff41") == [True, "sorted before it"]
+
+
 def test_methods_of_one_name_are_a_failed_load(java):
     write_methods(
         java,
@@ -130,6 +153,40 @@ def test_handler_sees_that_its_caller_has_gone(java):
     )
     assert java.call("App,init", timeout=0.05) == [False, "timeout"]
     java.nginx.log.wait(f"{NAME}: left at PT0S")
+
+
+def test_request_may_be_asked_while_its_call_is_being_answered(java):
+    java.write(
+        "App",
+        """
+        class App {
+            static volatile Request latest;
+            static void ask() {
+                for (Request last = null, next;; last = next) {
+                    do next = latest; while (next == last);
+                    next.method();
+                }
+            }
+            static int init(String cfg, long tq) {
+                new Thread(App::ask).start();
+                Handler handler = request -> { latest = request; Thread.sleep(1); return null; };
+                return RestyFfi.serve(tq, handler, Threads.of(1));
+            }
+        }
+        """,
+    )
+    nginx = java.start(
+        lua={
+            "/many": """
+                local rt, method, right = ngx.load_ffi("ffi_java", "App,init"), ("m"):rep(4e7), 0
+                for i = 1, 20 do
+                    right = right + (rt[method](rt) and 1 or 0)
+                end
+                return right
+            """
+        }
+    )
+    assert nginx.values("/many") == [20]
 
 
 # ---- failures
@@ -191,6 +248,49 @@ def test_ffi_exception_is_not_logged(java):
     java.write_app("App", 'throw new FfiException(7, "seven");')
     java.call("App,init")
     assert not java.nginx.log.find("seven")
+
+
+HOSTILE = """
+    import java.io.*;
+    public class App implements Handler {{
+        static class NoMessage extends RuntimeException {{
+            public String getMessage() {{ throw new IllegalStateException(); }}
+        }}
+        static class NoCause extends java.lang.reflect.InvocationTargetException {{
+            public Throwable getCause() {{ throw new StackOverflowError(); }}
+        }}
+        static class NoTrace extends RuntimeException {{
+            public void printStackTrace(PrintWriter writer) {{ throw new OutOfMemoryError(); }}
+        }}
+        static class NoFfiMessage extends FfiException {{
+            NoFfiMessage() {{ super(3, ""); }}
+            public String getMessage() {{ throw new IllegalStateException(); }}
+        }}
+        static int init(String cfg, long tq) {{ return RestyFfi.serve(tq, new App(), {threads}); }}
+        public byte[] handle(Request request) throws Exception {{
+            throw (Exception) Class.forName("App$" + request.text())
+                .getDeclaredConstructor().newInstance();
+        }}
+    }}
+"""
+
+
+@pytest.mark.parametrize("threads", ["Threads.of(1)", "Threads.DEFAULT", "Threads.perCall()"])
+def test_exception_that_throws_when_it_is_asked_what_it_is_ends_its_call(java, threads):
+    java.write("App", HOSTILE.format(threads=threads))
+    asked = "which throws java.lang"
+    for name, rc, why in (
+        ("NoMessage", 1, f"App$NoMessage, {asked}.IllegalStateException when asked what it is"),
+        ("NoCause", 1, f"App$NoCause, {asked}.StackOverflowError when asked what it is"),
+        ("NoTrace", 1, "NoTrace"),
+        (
+            "NoFfiMessage",
+            3,
+            f"App$NoFfiMessage, {asked}.IllegalStateException when asked what it is",
+        ),
+    ):
+        assert java.call("App,init", name, timeout=5) == [False, rc, why]
+    java.nginx.log.wait(f"{NAME}: App.NoTrace, {asked}.OutOfMemoryError when asked what it is")
 
 
 def test_memory_that_runs_out_is_there_again_after_the_call(java):
@@ -396,12 +496,41 @@ def test_close_that_hangs_does_not_hold_up_the_unload_for_ever(java):
     assert java.answer("Other,init", "well") == "well"
 
 
+@pytest.mark.parametrize("threads", ["Threads.of(1)", "Threads.of(4)", "Threads.perCall()"])
+def test_handler_that_nobody_waits_for_is_interrupted_by_the_unload(java, threads):
+    write_methods(
+        java,
+        """
+        public void call(String text) throws Exception { synchronized (this) { wait(0); } }
+        """,
+        threads,
+    )
+    assert java.call("App,init", "x", timeout=0.05) == [False, "timeout"]
+    assert java.call("App,init", "x", timeout=0.05) == [False, "timeout"]
+    java.unload("App,init")
+    java.nginx.log.wait(f"{NAME}: java.lang.InterruptedException")
+
+
+def test_handler_that_somebody_waits_for_is_not_interrupted_by_the_unload(java, java_apps):
+    nginx = java.start(
+        env={"CLASSPATH": str(java_apps)}, lua={"/drop": "return load():__unload(0.6)"}
+    )
+    java.load("Gate,init")
+    call = nginx.begin(java.path("call", "Gate,init", "x"))
+    held = nginx.gate.wait()
+    assert nginx.values(java.path("drop", "Gate,init"))[0] is None
+    held.open("served")
+    assert call.result() == [True, "served"]
+
+
 def test_deadlocked_handler_times_out_and_its_runtime_can_be_replaced(java):
     write_methods(
         java,
         """
         public synchronized String call(String text) throws Exception {
-            if (text.equals("hang")) Thread.sleep(1000000);
+            while (text.equals("hang")) {
+                try { Thread.sleep(1000000); } catch (InterruptedException deaf) { }
+            }
             return text;
         }
         """,

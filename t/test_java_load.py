@@ -96,6 +96,31 @@ def test_classpath_is_as_javas(java, tmp_path):
     assert java.answer("App,init") == "x"
 
 
+@pytest.mark.parametrize("packed", [False, True], ids=["folder", "jar"])
+@pytest.mark.parametrize("name", ["a b.txt", "a#b.txt", "a%20b.txt", "a?b.txt", "ü.txt", "a!/b"])
+def test_resource_of_any_name_is_read(java, tmp_path, packed, name):
+    java.write_app(
+        "App",
+        """
+        var url = App.class.getResource(request.text());
+        var plain = new java.net.URL(App.class.getResource("App.class"), "plain.txt");
+        try (var text = url.openStream(); var more = plain.openStream()) {
+            return bytes(new String(text.readAllBytes()) + url.toURI().isAbsolute() + more.read());
+        }
+        """,
+    )
+    (java.classes / name).parent.mkdir(exist_ok=True)
+    (java.classes / name).write_text("text ")
+    (java.classes / "plain.txt").write_text("A")
+    java.start(env={"CLASSPATH": ""})
+    path = pack(tmp_path / "app.jar", java.classes) if packed else java.classes
+    assert java.answer(f"{path}/App,init", name) == "text true65"
+
+
+def test_class_path_with_a_device_is_a_failed_load(java):
+    assert java.load("/dev/zero/App,init") == [False, "/dev/zero is neither a folder nor a jar"]
+
+
 def test_class_path_without_a_folder_is_a_failed_load(java):
     assert java.load("/no/where/App,init") == [
         False,
@@ -249,6 +274,33 @@ def test_slow_load_does_not_hold_up_the_event_loop(java, java_apps):
     assert nginx.values("/other") == [1]
     held.open()
     assert call.result() == [True, "ready"]
+
+
+@pytest.mark.parametrize("hang", ["Thread.sleep(1000000)", "while (tq != 0) Thread.onSpinWait()"])
+def test_load_that_hangs_holds_up_others_until_its_timeout_only(java, hang):
+    java.write_app("App", 'return bytes("well");')
+    java.write(
+        "Hangs",
+        f"""
+        class Hangs {{
+            static int init(String cfg, long tq) throws Exception {{
+                System.out.println("hangs");
+                {hang};
+                return 0;
+            }}
+        }}
+        """,
+    )
+    # what computes for ever does not end in time
+    nginx = java.start(
+        http="lua_ffi_shutdown_timeout 1s;",
+        lua={"/hang": 'return ngx.load_ffi("ffi_java", "Hangs,init", {load_timeout = 0.05})'},
+    )
+    java.load("App,init")
+    loaded, why = nginx.values("/hang")
+    assert not loaded
+    assert why.startswith("load timed out")
+    assert java.answer("App,init,other") == "well"
 
 
 def test_class_that_is_damaged_is_a_failed_load(java):

@@ -108,3 +108,36 @@ def test_line_that_never_ends_is_not_kept(java):
     java.write_app("App", 'System.out.print("x".repeat(100000)); return null;')
     java.call("App,init")
     java.nginx.log.wait(f"{NAME}xxx")
+
+
+def test_output_that_a_runtime_closes_stays_open_to_all(java):
+    java.write_app("App", "System.out.close(); System.err.close(); return null;")
+    java.write_app("Other", 'System.out.println("out"); System.err.println("err"); return null;')
+    java.call("App,init")
+    java.call("Other,init")
+    for line in "out", "err":
+        java.nginx.log.wait(f'runtime "ffi_java Other,init": {line}')
+
+
+def test_output_that_a_runtime_takes_away_is_back_when_it_is_gone(java):
+    java.write_app(
+        "App",
+        """
+        System.setOut(new java.io.PrintStream(new java.io.ByteArrayOutputStream()));
+        java.util.logging.LogManager.getLogManager().reset();
+        return null;
+        """,
+    )
+    java.write_app(
+        "Other",
+        """
+        System.out.println("out");
+        java.util.logging.Logger.getLogger("x").severe("logged");
+        return null;
+        """,
+    )
+    java.call("App,init")
+    java.unload("App,init")
+    java.call("Other,init")
+    java.nginx.log.wait('runtime "ffi_java Other,init": out')
+    java.nginx.log.wait('runtime "ffi_java Other,init": x: logged')

@@ -179,6 +179,29 @@ def test_exit_in_close_ends_nothing(java):
     assert java.nginx.worker == worker
 
 
+@pytest.mark.parametrize("name", ["USR1", "USR2", "CHLD", "WINCH", "PIPE", "TERM"])
+def test_signals_are_not_for_handlers_to_take(java, name):
+    java.write_app(
+        "App",
+        """
+        var signal = new sun.misc.Signal(request.text());
+        try { sun.misc.Signal.handle(signal, any -> {}); }
+        catch (IllegalArgumentException refused) { System.out.println(refused.getMessage()); }
+        sun.misc.Signal.raise(signal);
+        return null;
+        """,
+    )
+    worker = java.nginx.worker
+    java.load("App,init")
+    before = status(worker, "SigCgt", "SigIgn")
+    ok, rc, why = java.call("App,init", name)
+    assert (ok, rc) == (False, 1)
+    assert why == f"IllegalArgumentException: Unhandled signal: SIG{name}"
+    java.nginx.log.wait(f"Signal already used by VM or OS: SIG{name}")
+    assert status(worker, "SigCgt", "SigIgn") == before
+    assert java.nginx.worker == worker
+
+
 # ---- child processes
 
 
@@ -237,13 +260,19 @@ def test_options_are_those_of_java_opts(java):
     assert java.answer("App,init").startswith("b7")
 
 
+def test_java_opts_cannot_hide_the_jar(java):
+    java.write_app("App", "return request.body();")
+    java.start(env={"JAVA_OPTS": "-Djava.class.path=/nowhere"})
+    assert java.answer("App,init", "x") == "x"
+
+
 @pytest.mark.parametrize(
     ("options", "error"),
     [
         ("-Xnonsense", "Unrecognized option: -Xnonsense"),
         ("-XX:+Nonsense", "Unrecognized VM option 'Nonsense'"),
         ("-Xmx1k", "Too small maximum heap"),
-        ("-Xms900g -Xmx900g", "warning"),
+        ("-Xms900g -Xmx900g", "for -Xms and -Xmx of JAVA_OPTS; hs_err_pid"),
         ("-XX:+UseG1GC -XX:+UseParallelGC", "[Cc]onflicting|[Mm]ultiple"),
     ],
 )

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import time
+from pathlib import Path
 
 import pytest
 from harness.java import compile_into, pack
@@ -75,6 +77,24 @@ def test_cache_has_what_was_read_last(java):
     assert java.answer("App,init,third") == "2"
 
 
+def test_classes_of_many_class_paths_are_not_kept_for_ever(java, tmp_path):
+    java.write_app("App", "return bytes(1);")
+    paths = [tmp_path / f"path{i}" for i in range(17)]
+    for path in paths:
+        shutil.copytree(java.classes, path)
+    java.start(env={"CLASSPATH": ""})
+    for path in paths:
+        assert java.answer(f"{path}/App,init,first") == "1"
+        if path != paths[0]:
+            java.unload(f"{path}/App,init,first")
+    java.write_app("App", "return bytes(2);")
+    for path in paths[0], paths[-1]:
+        shutil.copytree(java.classes, path, dirs_exist_ok=True)
+    assert java.answer(f"{paths[-1]}/App,init,second") == "1"
+    assert java.answer(f"{paths[0]}/App,init,second") == "2"
+    assert java.answer(f"{paths[0]}/App,init,first") == "1"
+
+
 def test_cached_class_has_state_of_its_own_in_each_runtime(java):
     java.write_app("App", "return bytes(count++); } static int count; {")
     assert [java.answer("App,init") for _ in range(2)] == ["0", "1"]
@@ -146,15 +166,42 @@ def test_new_code_that_does_not_load_leaves_the_running_code(java, tmp_path, bro
     assert java.answer(f"{jar}/demo.App?,init,first") == "[1]"
 
 
-def test_overwriting_a_jar_in_place_does_not_crash_the_worker(java, tmp_path):
+@pytest.mark.parametrize("text", [b"", b"garbage" * 1000], ids=["empty", "garbage"])
+def test_jar_that_is_overwritten_in_place_still_has_its_classes(java, tmp_path, text):
     java.write("Lazy", 'class Lazy { static String NAME = new String("old"); }')
-    java.write_app("App", 'return bytes(request.text().isEmpty() ? "" : Lazy.NAME);')
+    java.write_app(
+        "App",
+        """
+        var more = App.class.getResource("more");
+        return bytes(request.text().isEmpty() ? more : Lazy.NAME + more.openStream().read());
+        """,
+    )
+    (java.classes / "more").write_text("A")
     jar = pack(tmp_path / "app.jar", java.classes)
-    worker = java.start(env={"CLASSPATH": ""}).worker
+    java.start(env={"CLASSPATH": ""})
     java.answer(f"{jar}/App?,init", "")
-    jar.write_bytes(b"garbage" * 1000)
-    assert java.call(f"{jar}/App?,init", "lazy")[0] is not None
-    assert java.nginx.worker == worker
+    jar.write_bytes(text)
+    assert java.answer(f"{jar}/App?,init", "lazy") == "old65"
+    assert java.load(f"{jar}/App?,init,again")[0] is False
+
+
+def test_runtimes_share_the_copy_of_a_jar(java, tmp_path):
+    java.write_app("App", "return request.body();")
+    (java.classes / "big").write_bytes(os.urandom(8 << 20))
+    jar = pack(tmp_path / "app.jar", java.classes)
+    java.start(env={"CLASSPATH": ""})
+
+    def copies():
+        maps = Path(f"/proc/{java.nginx.worker}/fd").iterdir()
+        return sum("memfd:resty-ffi" in os.readlink(fd) for fd in maps)
+
+    wait_for(lambda: time.time() - jar.stat().st_ctime > 1)
+    for cfg in "a", "b", "c":
+        java.answer(f"{jar}/App,init,{cfg}", "x")
+    assert copies() == 1
+    for cfg in "a", "b", "c":
+        java.unload(f"{jar}/App,init,{cfg}")
+    assert copies() == 0
 
 
 # ---- what is left
@@ -234,6 +281,159 @@ def test_classes_of_unloaded_runtimes_are_collected(java, cfg):
     # the JIT's data grow a little for some hundred cycles; a leak is 6 MiB
     assert after[0] < space + (1 << 20)
     assert after[2] <= threads + 2
+
+
+LOADERS = """
+    import java.lang.management.*; import javax.management.*;
+    public class Loaders {
+        static Object create(String cfg) { return new Loaders(); }
+        public String call(String text) throws Exception {
+            String all = (String) ManagementFactory.getPlatformMBeanServer().invoke(
+                new ObjectName("com.sun.management:type=DiagnosticCommand"), "gcClassHistogram",
+                new Object[] {null}, new String[] {"[Ljava.lang.String;"});
+            return all.lines().filter(line -> line.endsWith("resty.ffi.internal.AppLoader"))
+                .findFirst().get().trim().split(" +")[1];
+        }
+    }
+"""
+
+
+LEAKS = {
+    "executor": """
+        static final ExecutorService POOL = Executors.newFixedThreadPool(2);
+        static void leak() throws Exception { POOL.submit(() -> 1).get(); }
+    """,
+    "schedule": """
+        static void leak() throws Exception {
+            Executors.newScheduledThreadPool(1).scheduleAtFixedRate(
+                () -> System.nanoTime(), 0, 1, TimeUnit.MILLISECONDS);
+        }
+    """,
+    "timer": """
+        static void leak() {
+            new Timer(true).schedule(new TimerTask() { public void run() {} }, 1, 1000);
+        }
+    """,
+    "thread of another loader": """
+        static void leak() {
+            Thread thread = new Thread(() -> {
+                try { Thread.sleep(1000000); } catch (InterruptedException end) { }
+            });
+            thread.setContextClassLoader(null);
+            thread.start();
+        }
+    """,
+    "uncaught": "static void leak() { Thread.setDefaultUncaughtExceptionHandler((t, e) -> {}); }",
+    "output": """
+        static class Mine extends java.io.ByteArrayOutputStream { }
+        static void leak() { System.setOut(new java.io.PrintStream(new Mine())); }
+    """,
+    "filter": """
+        static final java.util.logging.Logger LOG = java.util.logging.Logger.getLogger("");
+        static void leak() { LOG.setFilter(record -> true); }
+    """,
+    "formatter": """
+        static class Mine extends java.util.logging.SimpleFormatter { }
+        static void leak() {
+            for (var h : java.util.logging.Logger.getLogger("").getHandlers()) {
+                h.setFormatter(new Mine());
+            }
+        }
+    """,
+    "security provider": """
+        static class Mine extends java.security.Provider {
+            Mine() { super("Mine", "1", ""); }
+        }
+        static void leak() { java.security.Security.addProvider(new Mine()); }
+    """,
+    "bean": """
+        public interface MineMBean { }
+        static class Mine implements MineMBean { }
+        static void leak() throws Exception {
+            java.lang.management.ManagementFactory.getPlatformMBeanServer().registerMBean(
+                new Mine(), new javax.management.ObjectName("mine:n=" + System.nanoTime()));
+        }
+    """,
+    "driver": """
+        static class Mine implements java.sql.Driver {
+            public java.sql.Connection connect(String url, Properties info) { return null; }
+            public boolean acceptsURL(String url) { return false; }
+            public java.sql.DriverPropertyInfo[] getPropertyInfo(String u, Properties i) {
+                return null;
+            }
+            public int getMajorVersion() { return 1; }
+            public int getMinorVersion() { return 1; }
+            public boolean jdbcCompliant() { return false; }
+            public java.util.logging.Logger getParentLogger() { return null; }
+        }
+        static void leak() throws Exception { java.sql.DriverManager.registerDriver(new Mine()); }
+    """,
+}
+
+
+@pytest.mark.parametrize("leak", LEAKS.values(), ids=LEAKS)
+def test_classes_are_collected_whatever_their_runtime_has_left(java, leak):
+    java.write("Loaders", LOADERS)
+    java.write(
+        "App",
+        f"""
+        import java.util.concurrent.*;
+        public class App {{
+            static int init(String cfg, long tq) throws Exception {{
+                leak();
+                return RestyFfi.serve(tq, (Handler) Request::body);
+            }}
+            {leak}
+        }}
+        """,
+    )
+    for _ in range(3):
+        java.answer("App,init", "x")
+        java.unload("App,init")
+    # its own
+    assert wait_for(lambda: java.answer("Loaders,create") == "1")
+    assert not java.nginx.log.find("its classes stay")
+
+
+def test_threads_that_the_jdk_shares_outlive_the_runtime_that_they_were_started_in(java):
+    java.write_app(
+        "App",
+        """
+        var late = new java.util.concurrent.CompletableFuture<String>();
+        late.completeOnTimeout("late", 1, java.util.concurrent.TimeUnit.MILLISECONDS);
+        return bytes(late.get());
+        """,
+    )
+    for _ in range(2):
+        assert java.answer("App,init") == "late"
+        java.unload("App,init")
+
+
+def test_thread_that_cannot_be_asked_does_not_spoil_unloads(java):
+    java.write(
+        "App",
+        """
+        class App extends Thread {
+            public ClassLoader getContextClassLoader() { throw new IllegalStateException("no"); }
+            public void interrupt() { throw new IllegalStateException("no"); }
+            public void run() { while (true) java.util.concurrent.locks.LockSupport.park(); }
+            static int init(String cfg, long tq) throws Exception {
+                Runtime.getRuntime().addShutdownHook(new Thread(() -> System.out.println("hook")));
+                var thread = new App();
+                thread.setName("stays");
+                thread.start();
+                return RestyFfi.serve(tq, (Handler) Request::body);
+            }
+        }
+        """,
+    )
+    java.write_app("Other", "return request.body();")
+    for cfg in "App,init", "Other,init":
+        java.answer(cfg, "x")
+        java.unload(cfg)
+    java.nginx.log.wait('"ffi_java App,init": hook')
+    java.nginx.log.wait('"ffi_java App,init": its classes stay until these threads end: "stays" at')
+    assert not java.nginx.log.find("IllegalStateException")
 
 
 def test_shutdown_hooks_run_at_the_unload(java):

@@ -189,6 +189,17 @@ def test_key_can_be_loaded_again_after_its_load_timed_out(server):
     assert second.result() == ["<userdata>"]
 
 
+def test_library_sees_that_its_load_was_given_up(server):
+    nginx = server(
+        lua={
+            "/hang": 'return ngx.load_ffi("patient", "hang", {load_timeout = 0.05})',
+            "/next": 'return ngx.load_ffi("patient"):ending()',
+        }
+    )
+    assert nginx.values("/hang")[0] is None
+    assert nginx.values("/next") == [True, "running"]
+
+
 # ---- how it fails
 
 FAILURES = {

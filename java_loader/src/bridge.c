@@ -1,13 +1,15 @@
 #include "bridge.h"
 
-#include "halt.h"
+#include "copy.h"
 
 #include <ngx_http_lua_ffi.h>
 
+#include <errno.h>
 #include <limits.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 
 /* As many as poll_many() takes. */
@@ -29,10 +31,16 @@
 #define LARGE      0x10000
 
 
+typedef struct {
+    char    *bytes;
+    size_t   len;
+} name_t;
+
+
 /* The sorted names of a handler's methods. */
 typedef struct {
-    int    n;
-    char  *names[];
+    int      n;
+    name_t   names[];
 } methods_t;
 
 
@@ -60,24 +68,26 @@ methods_free(JNIEnv *env, jclass class, jlong address)
     methods_t  *methods = as_handle(address);
 
     for (i = 0; i < methods->n; i++) {
-        free(methods->names[i]);
+        free(methods->names[i].bytes);
     }
 
     free(methods);
 }
 
 
+/* With a NUL beyond its end; the caller's to free; NULL without memory. */
 static char *
-copy_string(JNIEnv *env, jstring string)
+copy_bytes(JNIEnv *env, jbyteArray array, size_t *len)
 {
-    char        *copy;
-    const char  *chars;
+    char  *copy;
 
-    chars = (*env)->GetStringUTFChars(env, string, NULL);
-    copy = chars != NULL ? strdup(chars) : NULL;
+    *len = (*env)->GetArrayLength(env, array);
+    copy = malloc(*len + 1);
 
-    if (chars != NULL) {
-        (*env)->ReleaseStringUTFChars(env, string, chars);
+    if (copy != NULL) {
+        (*env)->GetByteArrayRegion(env, array, 0, (jsize) *len,
+                                   (jbyte *) copy);
+        copy[*len] = '\0';
     }
 
     return copy;
@@ -88,24 +98,23 @@ static jlong JNICALL
 methods_create(JNIEnv *env, jclass class, jobjectArray names)
 {
     int         n;
-    char       *name;
-    jstring     string;
+    name_t     *name;
+    jbyteArray  bytes;
     methods_t  *methods;
 
     n = (*env)->GetArrayLength(env, names);
-    methods = calloc(1, sizeof(methods_t) + n * sizeof(char *));
+    methods = calloc(1, sizeof(methods_t) + n * sizeof(name_t));
 
     while (methods != NULL && methods->n < n) {
-        string = (*env)->GetObjectArrayElement(env, names, methods->n);
-        name = copy_string(env, string);
-        (*env)->DeleteLocalRef(env, string);
+        bytes = (*env)->GetObjectArrayElement(env, names, methods->n);
+        name = &methods->names[methods->n++];
+        name->bytes = copy_bytes(env, bytes, &name->len);
+        (*env)->DeleteLocalRef(env, bytes);
 
-        if (name == NULL) {
+        if (name->bytes == NULL) {
             methods_free(env, class, (jlong) (uintptr_t) methods);
             return 0;
         }
-
-        methods->names[methods->n++] = name;
     }
 
     return (jlong) (uintptr_t) methods;
@@ -113,16 +122,32 @@ methods_create(JNIEnv *env, jclass class, jobjectArray names)
 
 
 static int
+compare(const char *bytes, size_t len, const name_t *name)
+{
+    int  order;
+
+    order = memcmp(bytes, name->bytes, len < name->len ? len : name->len);
+
+    if (order != 0 || len == name->len) {
+        return order;
+    }
+
+    return len < name->len ? -1 : 1;
+}
+
+
+static int
 methods_find(const methods_t *methods, void *task)
 {
     int          found, high, low, middle;
+    size_t       len;
     const char  *name;
 
-    name = methods != NULL ? ngx_http_lua_ffi_get_method(task, NULL) : NULL;
+    name = methods != NULL ? ngx_http_lua_ffi_get_method(task, &len) : NULL;
 
     for (low = 0, high = name != NULL ? methods->n : 0; low < high; ) {
         middle = (low + high) / 2;
-        found = strcmp(name, methods->names[middle]);
+        found = compare(name, len, &methods->names[middle]);
 
         if (found == 0) {
             return middle;
@@ -246,8 +271,8 @@ request(JNIEnv *env, jclass class, jlong task)
 static void JNICALL
 respond(JNIEnv *env, jclass class, jlong number, jint rc, jbyteArray response)
 {
-    void   *copy, *task;
-    jsize   len;
+    void    *copy, *task;
+    size_t   len;
 
     task = as_handle(number);
 
@@ -256,40 +281,43 @@ respond(JNIEnv *env, jclass class, jlong number, jint rc, jbyteArray response)
         return;
     }
 
-    len = (*env)->GetArrayLength(env, response);
-    copy = malloc(len > 0 ? len : 1);
+    copy = copy_bytes(env, response, &len);
 
     if (copy == NULL) {
         fail(task, "no memory for the response");
         return;
     }
 
-    (*env)->GetByteArrayRegion(env, response, 0, len, copy);
     (void) ngx_http_lua_ffi_respond_take(task, rc, copy, len);
+}
+
+
+typedef const char *(*text_pt)(void *task, size_t *len);
+
+
+static jbyteArray
+text_of(JNIEnv *env, jlong task, text_pt get)
+{
+    size_t       len;
+    const char  *text;
+
+    text = get(as_handle(task), &len);
+
+    return as_bytes(env, text, len);
 }
 
 
 static jbyteArray JNICALL
 method(JNIEnv *env, jclass class, jlong task)
 {
-    size_t       len;
-    const char  *name;
-
-    name = ngx_http_lua_ffi_get_method(as_handle(task), &len);
-
-    return as_bytes(env, name, len);
+    return text_of(env, task, ngx_http_lua_ffi_get_method);
 }
 
 
 static jbyteArray JNICALL
 request_id(JNIEnv *env, jclass class, jlong task)
 {
-    size_t       len;
-    const char  *id;
-
-    id = ngx_http_lua_ffi_get_request_id(as_handle(task), &len);
-
-    return as_bytes(env, id, len);
+    return text_of(env, task, ngx_http_lua_ffi_get_request_id);
 }
 
 
@@ -304,6 +332,63 @@ static jboolean JNICALL
 is_abandoned(JNIEnv *env, jclass class, jlong task)
 {
     return ngx_http_lua_ffi_is_abandoned(as_handle(task)) != 0;
+}
+
+
+static jboolean JNICALL
+is_ending(JNIEnv *env, jclass class, jlong tq)
+{
+    return ngx_http_lua_ffi_is_ending(as_handle(tq)) != 0;
+}
+
+
+/* ---- the VM ------------------------------------------------------------ */
+
+static void JNICALL
+open_package(JNIEnv *env, jclass class, jobject module, jstring name,
+    jobject to)
+{
+    jmethodID  open;
+
+    open = (*env)->GetMethodID(env, (*env)->GetObjectClass(env, module),
+                               "implAddOpens",
+                               "(Ljava/lang/String;Ljava/lang/Module;)V");
+    if (open != NULL) {
+        (*env)->CallVoidMethod(env, module, open, name, to);
+    }
+
+    (*env)->ExceptionClear(env);
+}
+
+
+/* ---- files ------------------------------------------------------------- */
+
+static jint JNICALL
+copy(JNIEnv *env, jclass class, jbyteArray path)
+{
+    int     fd;
+    char   *bytes;
+    size_t  len;
+    jclass  error;
+
+    bytes = copy_bytes(env, path, &len);
+    fd = bytes != NULL ? copy_file(bytes) : -1;
+
+    if (fd == -1) {
+        error = (*env)->FindClass(env, "java/io/IOException");
+        (void) (*env)->ThrowNew(env, error, strerror(errno));
+    }
+
+    free(bytes);
+
+    return fd;
+}
+
+
+static void JNICALL
+close_file(JNIEnv *env, jclass class, jint fd)
+{
+    (void) close(fd);
 }
 
 
@@ -347,7 +432,7 @@ bridge_register(JNIEnv *env)
     int                           n;
     jclass                        class;
     static const JNINativeMethod  methods[] = {
-        { "createMethods", "([Ljava/lang/String;)J", (void *) methods_create },
+        { "createMethods", "([[B)J", (void *) methods_create },
         { "freeMethods", "(J)V", (void *) methods_free },
         { "poll", "(JJ[J[[B)I", (void *) poll },
         { "request", "(J)[B", (void *) request },
@@ -356,7 +441,11 @@ bridge_register(JNIEnv *env)
         { "requestId", "(J)[B", (void *) request_id },
         { "timeLeft", "(J)J", (void *) time_left },
         { "isAbandoned", "(J)Z", (void *) is_abandoned },
-        { "shutdownHooks", "()[Ljava/lang/Object;", (void *) halt_hooks },
+        { "isEnding", "(J)Z", (void *) is_ending },
+        { "open", "(Ljava/lang/Module;Ljava/lang/String;Ljava/lang/Module;)V",
+          (void *) open_package },
+        { "copyFile", "([B)I", (void *) copy },
+        { "closeFile", "(I)V", (void *) close_file },
         { "log", "(JI[B)V", (void *) log_runtime },
         { "logTask", "(JI[B)V", (void *) log_task },
     };

@@ -1,4 +1,7 @@
-/* System.exit() and Runtime.halt() throw: they would end the worker. */
+/*
+ * System.exit() and Runtime.halt() throw: they would end the worker.  So does
+ * sun.misc.Signal.handle(): signals are nginx's.
+ */
 
 #ifndef HALT_H_INCLUDED
 #define HALT_H_INCLUDED
@@ -9,12 +12,6 @@
 
 /* On an attached thread.  Returns 0, or -1 with an exception pending. */
 int halt_forbid(JNIEnv *env);
-
-/*
- * On an attached thread.  The threads that are registered as shutdown hooks:
- * a local reference, or NULL, maybe with an exception pending.
- */
-jobjectArray JNICALL halt_hooks(JNIEnv *env, jclass caller);
 
 
 #endif /* HALT_H_INCLUDED */

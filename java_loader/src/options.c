@@ -65,10 +65,8 @@ names_collector(const char *text)
 
 
 static int
-add_ours(JavaVMInitArgs *args, const char *jar, const char *users)
+add_ours(JavaVMInitArgs *args, const char *users)
 {
-    int     rc;
-    char   *path;
     size_t  i;
 
     for (i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
@@ -77,9 +75,15 @@ add_ours(JavaVMInitArgs *args, const char *jar, const char *users)
         }
     }
 
-    if (!names_collector(users) && add(args, default_collector, NULL) != 0) {
-        return -1;
-    }
+    return names_collector(users) ? 0 : add(args, default_collector, NULL);
+}
+
+
+static int
+add_jar(JavaVMInitArgs *args, const char *jar)
+{
+    int    rc;
+    char  *path;
 
     if (asprintf(&path, "-Djava.class.path=%s", jar) == -1) {
         return -1;
@@ -110,7 +114,8 @@ add_users(JavaVMInitArgs *args, char *users)
 
 
 JavaVMInitArgs *
-options_create(const char *jar, void *vfprintf_hook, void *end_hook)
+options_create(const char *jar, void *vfprintf_hook, void *abort_hook,
+    void *exit_hook)
 {
     char            *users;
     size_t           max;
@@ -137,10 +142,11 @@ options_create(const char *jar, void *vfprintf_hook, void *end_hook)
     /* the hooks first: they are of use once they were read */
     if (args->options == NULL
         || add(args, "vfprintf", vfprintf_hook) != 0
-        || add(args, "abort", end_hook) != 0
-        || add(args, "exit", end_hook) != 0
-        || add_ours(args, jar, users) != 0
-        || add_users(args, users) != 0)
+        || add(args, "abort", abort_hook) != 0
+        || add(args, "exit", exit_hook) != 0
+        || add_ours(args, users) != 0
+        || add_users(args, users) != 0
+        || add_jar(args, jar) != 0)
     {
         options_free(args);
         args = NULL;

@@ -8,11 +8,11 @@
 
 
 /*
- * "vfprintf" with its hook, "abort" and "exit" with the other, those of ours,
- * and those of JAVA_OPTS.  NULL without memory; freed with options_free().
+ * "vfprintf", "abort" and "exit" with their hooks, those of ours, and those of
+ * JAVA_OPTS, which cannot change where resty-ffi.jar is.  NULL without memory; freed with options_free().
  */
 JavaVMInitArgs *options_create(const char *jar, void *vfprintf_hook,
-    void *end_hook);
+    void *abort_hook, void *exit_hook);
 
 void options_free(JavaVMInitArgs *args);
 

@@ -185,6 +185,27 @@ keep_from_ending(void)
 }
 
 
+/* What it says of memory, after "warning: ", is not for our hook. */
+static void JNICALL
+keep_from_aborting(void)
+{
+    size_t             used;
+    static const char  cut[] = "warning: ";
+
+    used = strlen(said);
+
+    if (used < sizeof(cut)
+        || strcmp(said + used - (sizeof(cut) - 1), cut) == 0)
+    {
+        snprintf(said, sizeof(said), "it aborts, as it does without the memory "
+                 "for -Xms and -Xmx of JAVA_OPTS; hs_err_pid%d.log says more",
+                 (int) getpid());
+    }
+
+    keep_from_ending();
+}
+
+
 static int
 has_locale(void)
 {
@@ -269,6 +290,7 @@ start(void)
     }
 
     args = options_create(jar, (void *) write_message,
+                          (void *) keep_from_aborting,
                           (void *) keep_from_ending);
     if (args == NULL) {
         snprintf(why, sizeof(why), "no memory for Java");

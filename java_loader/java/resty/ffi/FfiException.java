@@ -20,7 +20,7 @@ public class FfiException extends Exception {
         this.rc = rc;
     }
 
-    public int rc() {
+    public final int rc() {
         return rc;
     }
 }

@@ -6,6 +6,7 @@ import java.net.URLClassLoader;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Enumeration;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
@@ -17,8 +18,19 @@ import java.util.concurrent.ConcurrentHashMap;
  * everything else is read from disk.
  */
 final class AppLoader extends URLClassLoader {
-    /** By class path, and then by name. */
-    private static final Map<String, Map<String, Code>> CACHES = new ConcurrentHashMap<>();
+    /** The class paths whose classes are kept: those used last. */
+    private static final int CACHES_MAX = 16;
+
+    /** By class path, and then by name. Guarded by itself. */
+    private static final Map<String, Map<String, Code>> CACHES =
+            new LinkedHashMap<>(CACHES_MAX, 0.75f, true) {
+                private static final long serialVersionUID = 1;
+
+                @Override
+                protected boolean removeEldestEntry(Map.Entry<String, Map<String, Code>> eldest) {
+                    return size() > CACHES_MAX;
+                }
+            };
 
     static {
         registerAsParallelCapable();
@@ -35,7 +47,9 @@ final class AppLoader extends URLClassLoader {
         super(new URL[0], AppLoader.class.getClassLoader());
         this.fresh = fresh;
         this.tq = tq;
-        this.cache = CACHES.computeIfAbsent(path.toString(), key -> new ConcurrentHashMap<>());
+        synchronized (CACHES) {
+            this.cache = CACHES.computeIfAbsent(path.toString(), key -> new ConcurrentHashMap<>());
+        }
         this.sources = path.open();
         // Not opened by them: for code that asks for the class path.
         sources.forEach(source -> addURL(source.location()));
@@ -47,6 +61,11 @@ final class AppLoader extends URLClassLoader {
             loader = loader.getParent();
         }
         return (AppLoader) loader;
+    }
+
+    /** Whether an object, which may be null, is of a class of this loader or of one below it. */
+    boolean hasMade(Object object) {
+        return object != null && of(object.getClass().getClassLoader()) == this;
     }
 
     @Override

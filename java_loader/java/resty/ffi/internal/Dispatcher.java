@@ -51,9 +51,9 @@ public final class Dispatcher {
         handlers = methods.values().toArray(Handler[]::new);
     }
 
-    /** The names of all methods, sorted by their UTF-8; empty: one handler answers all. */
-    String[] names() {
-        return names;
+    /** The names of all methods as UTF-8, sorted; empty: one handler answers all. */
+    byte[][] names() {
+        return Arrays.stream(names).map(Report::bytes).toArray(byte[][]::new);
     }
 
     /** What answers the method of that index; an index that there is not is an unknown method. */
@@ -71,7 +71,7 @@ public final class Dispatcher {
     }
 
     private static final Comparator<String> BY_BYTES =
-            (one, other) -> Arrays.compareUnsigned(bytes(one), bytes(other));
+            (one, other) -> Arrays.compareUnsigned(Report.bytes(one), Report.bytes(other));
 
     private static byte[] refuse(Request request) throws FfiException {
         throw new FfiException(FAILED, "no method '" + request.method() + "'");

@@ -1,5 +1,6 @@
 package resty.ffi.internal;
 
+import java.util.Collection;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
 
@@ -15,6 +16,10 @@ public final class Hosts {
 
     public static Host remove(long tq) {
         return HOSTS.remove(tq);
+    }
+
+    static Collection<Host> all() {
+        return HOSTS.values();
     }
 
     public static Host find(long tq) {

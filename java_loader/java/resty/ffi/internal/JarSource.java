@@ -4,6 +4,7 @@ import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.URI;
+import java.net.URISyntaxException;
 import java.net.URL;
 import java.net.URLConnection;
 import java.net.URLStreamHandler;
@@ -15,24 +16,26 @@ import java.util.jar.Attributes;
 import java.util.jar.JarEntry;
 import java.util.jar.JarFile;
 import java.util.jar.Manifest;
-import java.util.zip.ZipFile;
 
 /**
- * A jar, which stays open: a file that takes its place does not change what is read, here and
- * through the URLs, which the JDK's own would open again.
+ * A jar as it was when it was opened: a file that takes its place does not change what is read, here
+ * and through the URLs, which the JDK's own would open again.
  */
 final class JarSource extends Source {
+    private final JarCopy copy;
     private final JarFile jar;
     private final URL location;
+
+    /** Of the URLs of its files, which go on with a slash. */
+    private final String prefix;
+
     private final URLStreamHandler handler = new Handler();
 
     JarSource(Path path) throws IOException {
         location = path.toUri().toURL();
-        try {
-            jar = new JarFile(path.toFile(), true, ZipFile.OPEN_READ, JarFile.runtimeVersion());
-        } catch (IOException error) {
-            throw new IOException(path + " is not a jar: " + error.getMessage(), error);
-        }
+        prefix = "jar:" + location + "!";
+        copy = JarCopy.of(path);
+        jar = copy.jar;
     }
 
     /** The jars and folders that its manifest names. */
@@ -77,31 +80,45 @@ final class JarSource extends Source {
 
     @Override
     public void close() throws IOException {
-        jar.close();
+        copy.release();
     }
 
     private URL url(String name) {
         try {
-            return new URL(null, "jar:" + location + "!/" + name, handler);
-        } catch (IOException error) {
+            String path = new URI(null, null, "/" + name, null).toASCIIString();
+            return new URL(null, prefix + path, handler);
+        } catch (IOException | URISyntaxException error) {
             throw new IllegalArgumentException(error);
         }
+    }
+
+    /** The file that a URL of ours, or one relative to it, names; null for any other. */
+    private JarEntry entry(String url) {
+        if (!url.startsWith(prefix + "/")) {
+            return null;
+        }
+        String path = url.substring(prefix.length());
+        try {
+            path = new URI(path).getPath();
+        } catch (URISyntaxException plain) {
+            // A relative one need not be escaped.
+        }
+        return jar.getJarEntry(path.substring(1));
     }
 
     private final class Handler extends URLStreamHandler {
         @Override
         protected URLConnection openConnection(URL url) {
-            String file = url.getFile();
-            return new Connection(url, file.substring(file.lastIndexOf("!/") + 2));
+            return new Connection(url);
         }
     }
 
     private final class Connection extends URLConnection {
         private final JarEntry entry;
 
-        Connection(URL url, String name) {
+        Connection(URL url) {
             super(url);
-            entry = jar.getJarEntry(name);
+            entry = entry(url.toString());
         }
 
         @Override

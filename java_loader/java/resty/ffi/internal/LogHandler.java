@@ -13,7 +13,7 @@ final class LogHandler extends Handler {
         setFormatter(new SimpleFormatter());
     }
 
-    /** Takes the place of the handlers that there are by default. Once per process. */
+    /** Takes the place of the handlers that there are. */
     static void install() {
         Logger root = LogManager.getLogManager().getLogger("");
         for (Handler handler : root.getHandlers()) {
@@ -22,17 +22,32 @@ final class LogHandler extends Handler {
         root.addHandler(new LogHandler());
     }
 
-    /** Takes away the handlers that a runtime's classes have added. */
+    /** Takes away what a runtime's classes have added; without a handler, this is back. */
     static void removeOf(AppLoader loader) {
         LogManager manager = LogManager.getLogManager();
         manager.getLoggerNames().asIterator().forEachRemaining(name -> {
             Logger logger = manager.getLogger(name);
-            for (Handler handler : logger == null ? new Handler[0] : logger.getHandlers()) {
-                if (AppLoader.of(handler.getClass().getClassLoader()) == loader) {
-                    logger.removeHandler(handler);
-                }
+            if (logger != null) {
+                removeOf(loader, logger);
             }
         });
+        if (manager.getLogger("").getHandlers().length == 0) {
+            install();
+        }
+    }
+
+    private static void removeOf(AppLoader loader, Logger logger) {
+        if (loader.hasMade(logger.getFilter())) {
+            logger.setFilter(null);
+        }
+        for (Handler handler : logger.getHandlers()) {
+            if (loader.hasMade(handler)
+                    || loader.hasMade(handler.getFormatter())
+                    || loader.hasMade(handler.getFilter())
+                    || loader.hasMade(handler.getErrorManager())) {
+                logger.removeHandler(handler);
+            }
+        }
     }
 
     @Override

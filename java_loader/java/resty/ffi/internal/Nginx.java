@@ -1,5 +1,7 @@
 package resty.ffi.internal;
 
+import java.io.IOException;
+
 /** The contract's functions (java_loader/src/bridge.c). Handles are those of the contract. */
 final class Nginx {
     static final int CRIT = 3;
@@ -17,8 +19,8 @@ final class Nginx {
 
     private Nginx() {}
 
-    /** The address of a copy of the names, which are sorted by their UTF-8; to be freed. */
-    static native long createMethods(String[] names);
+    /** The address of a copy of the names, which are sorted; to be freed. */
+    static native long createMethods(byte[][] names);
 
     static native void freeMethods(long methods);
 
@@ -45,8 +47,16 @@ final class Nginx {
 
     static native boolean isAbandoned(long task);
 
-    /** The threads given to addShutdownHook(); null if this JDK keeps them elsewhere. */
-    static native Object[] shutdownHooks();
+    /** Whether the runtime is being unloaded, or its load was given up. */
+    static native boolean isEnding(long tq);
+
+    /** Opens a package to a module, if this JDK lets that be done. */
+    static native void open(Module module, String name, Module to);
+
+    /** The descriptor of a copy in memory of a file, to be closed. */
+    static native int copyFile(byte[] path) throws IOException;
+
+    static native void closeFile(int fd);
 
     static native void log(long tq, int level, byte[] text);
 

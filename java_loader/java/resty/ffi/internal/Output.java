@@ -19,6 +19,15 @@ final class Output extends OutputStream {
     private static final Output ERR = new Output(Nginx.ERR);
 
     private final int level;
+
+    /** All runtimes', and so never closed. */
+    private final PrintStream stream = new PrintStream(this, false, StandardCharsets.UTF_8) {
+        @Override
+        public void close() {
+            flush();
+        }
+    };
+
     /** Of each thread: the line that it has begun and not ended. */
     private final ThreadLocal<ByteArrayOutputStream> lines = new ThreadLocal<>();
 
@@ -26,10 +35,10 @@ final class Output extends OutputStream {
         this.level = level;
     }
 
-    /** Redirects all output. Once per process. */
+    /** Redirects all output, whatever user code has done with it. */
     static void install() {
-        System.setOut(new PrintStream(OUT, false, StandardCharsets.UTF_8));
-        System.setErr(new PrintStream(ERR, false, StandardCharsets.UTF_8));
+        System.setOut(OUT.stream);
+        System.setErr(ERR.stream);
     }
 
     /** Writes what this thread has printed without an end of line. */

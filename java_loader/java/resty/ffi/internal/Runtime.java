@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.lang.reflect.Method;
 import java.lang.reflect.Modifier;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import resty.ffi.Threads;
 
 /**
@@ -11,6 +12,12 @@ import resty.ffi.Threads;
  * handler.
  */
 final class Runtime implements Host {
+    /** How often a load that takes long looks whether it is still wanted. */
+    private static final long LOOK_MS = 100;
+
+    /** How long an unload waits for the runtime's thread, that is, for its handler's close(). */
+    private static final long CLOSE_MS = 5000;
+
     private final long tq;
     private final Entry entry;
     private final ClassPath classPath;
@@ -31,10 +38,14 @@ final class Runtime implements Host {
         this.thread.setContextClassLoader(loader);
     }
 
-    /** Waits until the entry method has returned. Null, or what failed. */
+    /** Waits until the entry method has returned or nobody waits for it. Null, or what failed. */
     String load() {
         thread.start();
-        Waiting.forEver(loaded::await);
+        Waiting.forEver(() -> {
+            while (!loaded.await(LOOK_MS, TimeUnit.MILLISECONDS) && !Nginx.isEnding(tq)) {
+                continue;
+            }
+        });
         return failure;
     }
 
@@ -47,10 +58,20 @@ final class Runtime implements Host {
         server = new Server(handler, threads, tq, entry.name());
     }
 
+    /** Handlers that nobody waits for keep a runtime from ending. */
+    synchronized void hasten() {
+        if (server != null && Nginx.isEnding(tq)) {
+            server.interruptAbandoned();
+        }
+    }
+
     void unload() {
         try {
+            if (loaded.getCount() == 0) {
+                Waiting.join(thread, CLOSE_MS);
+            }
             // Threads that stay may need classes that are not loaded yet.
-            if (Leftovers.end(loader, thread)) {
+            if (Leftovers.end(loader)) {
                 loader.close();
             }
         } catch (IOException error) {

@@ -5,15 +5,22 @@ import java.nio.charset.StandardCharsets;
 
 /** What nginx loads and unloads; called by the loader only (java_loader/src/runtime.c). */
 final class Runtimes {
+    /** How often runtimes are looked at that may be kept from ending. */
+    private static final long HASTEN_MS = 250;
+
     private Runtimes() {}
 
     /** Prepares the VM. Once per process. */
     static void install() {
+        Jdk.open();
         Output.install();
         LogHandler.install();
-        Thread.setDefaultUncaughtExceptionHandler((thread, thrown) -> Report.log(thrown));
+        Thread.setDefaultUncaughtExceptionHandler(Report::logUncaught);
         // For class loaders that applications make.
         URLConnection.setDefaultUseCaches("jar", false);
+        Thread hastens = new Thread(Runtimes::hasten, "resty-ffi");
+        hastens.setDaemon(true);
+        hastens.start();
     }
 
     /**
@@ -34,6 +41,18 @@ final class Runtimes {
             return Report.bytes(failure);
         } catch (LoadException error) {
             return Report.bytes(error.getMessage());
+        }
+    }
+
+    /** The loader is told of an unload only when every call is answered. */
+    private static void hasten() {
+        while (true) {
+            Waiting.forEver(() -> Thread.sleep(HASTEN_MS));
+            try {
+                Hosts.all().forEach(host -> ((Runtime) host).hasten());
+            } catch (OutOfMemoryError error) {
+                // Next time.
+            }
         }
     }
 

@@ -2,6 +2,8 @@ package resty.ffi.internal;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import resty.ffi.FfiException;
 import resty.ffi.Handler;
 import resty.ffi.Threads;
@@ -21,6 +23,7 @@ final class Server {
     private final long tq;
     private final String name;
     private final List<Thread> others = new ArrayList<>();
+    private final Set<Task> serving = ConcurrentHashMap.newKeySet();
 
     /** Their names, for nginx; 0: one handler answers all. Set once before any thread starts. */
     private long methods;
@@ -35,7 +38,7 @@ final class Server {
 
     /** Starts what the runtime's thread does not do itself; run() must follow. */
     void start() {
-        String[] names = dispatcher.names();
+        byte[][] names = dispatcher.names();
         methods = names.length > 0 ? Nginx.createMethods(names) : 0;
         if (names.length > 0 && methods == 0) {
             throw new OutOfMemoryError("no memory for the names of methods");
@@ -63,6 +66,11 @@ final class Server {
         }
     }
 
+    /** Interrupts handlers whose callers have gone. */
+    void interruptAbandoned() {
+        serving.forEach(Task::interruptIfAbandoned);
+    }
+
     /** Ends the handler, if it wants to know. */
     void close() throws Exception {
         if (handler instanceof AutoCloseable) {
@@ -88,41 +96,49 @@ final class Server {
     }
 
     private void take(long handle, int method, byte[] request, Taker taker) {
-        Task task = null;
         try {
             boolean large = (method & Nginx.LARGE) != 0;
-            task = new Task(handle, large ? Nginx.request(handle) : request);
+            Task task = new Task(handle, large ? Nginx.request(handle) : request);
             taker.take(task, dispatcher.at(method & ~Nginx.LARGE));
         } catch (Throwable thrown) {
-            if (task == null || !task.isAnswered()) {
-                Nginx.respond(handle, Dispatcher.FAILED, OUT_OF_MEMORY);
+            Nginx.respond(handle, Dispatcher.FAILED, OUT_OF_MEMORY);
+        }
+    }
+
+    /** Throws nothing, and answers whatever happens. */
+    private void answer(Task task, Handler call) {
+        try {
+            serve(task, call);
+        } catch (Throwable thrown) {
+            if (!task.isAnswered()) {
+                task.respond(Dispatcher.FAILED, OUT_OF_MEMORY);
             }
         }
     }
 
-    private void answer(Task task, Handler call) {
+    private void serve(Task task, Handler call) {
         if (task.isAbandoned()) {
             // While it waited behind others of its batch.
             task.respond(Dispatcher.FAILED, null);
             return;
         }
         task.enter();
+        serving.add(task);
         try {
             task.respond(0, call.handle(task));
         } catch (Throwable thrown) {
             fail(task, thrown);
         } finally {
             Output.endLines();
-            Task.leave();
-            // Of this call, not of the next.
-            Thread.interrupted();
+            serving.remove(task);
+            task.leave();
         }
     }
 
     private static void fail(Task task, Throwable thrown) {
         if (thrown instanceof FfiException) {
             FfiException failure = (FfiException) thrown;
-            task.respond(failure.rc(), Report.bytes(failure.getMessage()));
+            task.respond(failure.rc(), Report.bytes(Report.message(failure)));
             return;
         }
         Report.log(thrown);

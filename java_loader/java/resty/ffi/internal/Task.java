@@ -11,6 +11,11 @@ final class Task implements Request {
     private final long handle;
     private final byte[] body;
     private String method;
+
+    /** What runs the handler. */
+    private Thread thread;
+
+    /** Written under the lock: with the answer goes the memory that method and id are read from. */
     private volatile boolean answered;
 
     Task(long handle, byte[] body) {
@@ -24,12 +29,25 @@ final class Task implements Request {
         return task == null || task.answered ? null : task;
     }
 
-    void enter() {
+    /** This thread serves it from now on. */
+    synchronized void enter() {
+        thread = Thread.currentThread();
         CURRENT.set(this);
     }
 
-    static void leave() {
+    /** An interrupt that was meant for this call is not the next one's. */
+    void leave() {
+        synchronized (this) {
+            thread = null;
+        }
         CURRENT.set(null);
+        Thread.interrupted();
+    }
+
+    synchronized void interruptIfAbandoned() {
+        if (thread != null && isAbandoned()) {
+            thread.interrupt();
+        }
     }
 
     @Override
@@ -38,16 +56,16 @@ final class Task implements Request {
     }
 
     @Override
-    public String method() {
-        if (method == null) {
+    public synchronized String method() {
+        if (method == null && !answered) {
             method = text(Nginx.method(handle));
         }
         return method;
     }
 
     @Override
-    public String requestId() {
-        return text(Nginx.requestId(handle));
+    public synchronized String requestId() {
+        return answered ? null : text(Nginx.requestId(handle));
     }
 
     @Override
@@ -60,7 +78,7 @@ final class Task implements Request {
         return Nginx.isAbandoned(handle);
     }
 
-    void respond(int rc, byte[] response) {
+    synchronized void respond(int rc, byte[] response) {
         answered = true;
         Nginx.respond(handle, rc, response);
     }

@@ -8,6 +8,12 @@ final class Waiting {
         void run() throws InterruptedException;
     }
 
+    static void join(Thread thread, long ms) {
+        if (ms > 0) {
+            forEver(() -> thread.join(ms));
+        }
+    }
+
     static void forEver(Wait wait) {
         boolean interrupted = false;
         while (true) {
