@@ -69,6 +69,17 @@ def test_class_stays_the_cached_version_without_a_question_mark(java):
     assert java.answer("App,init,second") == "1"
 
 
+def test_reload_reads_classes_afresh_without_a_question_mark(java):
+    java.start(
+        lua={"/reload": 'return ngx.load_ffi("ffi_java", "App,init,first"):__reload()'},
+    )
+    java.write_app("App", "return bytes(1);")
+    assert java.answer("App,init,first") == "1"
+    java.write_app("App", "return bytes(2);")
+    assert java.nginx.values("/reload") == [True]
+    assert java.answer("App,init,first") == "2"
+
+
 def test_cache_has_what_was_read_last(java):
     java.write_app("App", "return bytes(1);")
     java.answer("App,init,first")

@@ -342,6 +342,13 @@ is_ending(JNIEnv *env, jclass class, jlong tq)
 }
 
 
+static jboolean JNICALL
+is_reload(JNIEnv *env, jclass class, jlong tq)
+{
+    return ngx_http_lua_ffi_is_reload(as_handle(tq)) != 0;
+}
+
+
 /* ---- the VM ------------------------------------------------------------ */
 
 static void JNICALL
@@ -442,6 +449,7 @@ bridge_register(JNIEnv *env)
         { "timeLeft", "(J)J", (void *) time_left },
         { "isAbandoned", "(J)Z", (void *) is_abandoned },
         { "isEnding", "(J)Z", (void *) is_ending },
+        { "isReload", "(J)Z", (void *) is_reload },
         { "open", "(Ljava/lang/Module;Ljava/lang/String;Ljava/lang/Module;)V",
           (void *) open_package },
         { "copyFile", "([B)I", (void *) copy },

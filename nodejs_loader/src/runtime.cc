@@ -75,7 +75,7 @@ bool Runtime::Load(std::string *why) {
     std::unique_lock<std::mutex> guard(lock_);
 
     while (!changed_.wait_for(guard, kLook, [this] { return loaded_; })) {
-        if (HasQueueEnded()) {
+        if (ngx_http_lua_ffi_is_ending(tq_)) {
             is_given_up_ = true;
             *why = "it is loaded no more";
             return false;
@@ -85,14 +85,6 @@ bool Runtime::Load(std::string *why) {
     *why = error_;
 
     return error_.empty();
-}
-
-
-// While it is loaded nothing is posted to it: no call is taken here.
-bool Runtime::HasQueueEnded() const {
-    void *task;
-
-    return ngx_http_lua_ffi_task_poll_many(tq_, &task, 1, 0) == -1;
 }
 
 

@@ -90,7 +90,6 @@ class Runtime {
     void RunEnvironment();
     void Leave();
     void OnEnd();
-    bool HasQueueEnded() const;
     void Stop();
     bool WaitForThread(int seconds);
 

@@ -50,6 +50,9 @@ final class Nginx {
     /** Whether the runtime is being unloaded, or its load was given up. */
     static native boolean isEnding(long tq);
 
+    /** Whether the runtime is to replace one that runs, with fresh code. */
+    static native boolean isReload(long tq);
+
     /** Opens a package to a module, if this JDK lets that be done. */
     static native void open(Module module, String name, Module to);
 

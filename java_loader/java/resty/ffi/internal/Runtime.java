@@ -31,7 +31,7 @@ final class Runtime implements Host {
         this.tq = tq;
         this.entry = entry;
         this.classPath = ClassPath.of(entry.classPath, System.getenv("CLASSPATH"));
-        this.loader = new AppLoader(classPath, entry.fresh, tq);
+        this.loader = new AppLoader(classPath, entry.fresh || Nginx.isReload(tq), tq);
         // A daemon, and so are the threads that it starts.
         this.thread = new Thread(this::run, entry.name());
         this.thread.setDaemon(true);
