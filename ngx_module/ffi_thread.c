@@ -430,14 +430,17 @@ ffi_thread_seen(ffi_queue_t *queue, int tid)
 }
 
 
-/* guarded by ffi_threads_lock; whether a thread of the queue is left */
+/*
+ * guarded by ffi_threads_lock; whether a thread of the queue is left, or -1
+ * when nobody will ever know
+ */
 static int
 ffi_thread_left(ffi_queue_t *queue)
 {
     ffi_member_t  *m;
 
     if (ffi_queue_crew(queue)->untracked) {
-        return 1;
+        return -1;
     }
 
     for (m = ffi_queue_crew(queue)->members; m != NULL; m = m->queue_next) {
@@ -501,7 +504,7 @@ ffi_thread_wait_gone(ffi_queue_t *queue, int timeout_ms)
             return 1;
         }
 
-        if (ffi_spin_clock() >= end) {
+        if (left == -1 || ffi_spin_clock() >= end) {
             return 0;
         }
 

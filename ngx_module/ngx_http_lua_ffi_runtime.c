@@ -358,8 +358,9 @@ ngx_http_lua_ffi_runtime_loaded(ngx_http_lua_ffi_op_t *op)
 
     rt = op->data;
 
-    if (op->error != NULL) {
-        ngx_http_lua_ffi_runtime_failed(rt, op->error);
+    if (op->failed) {
+        ngx_http_lua_ffi_runtime_failed(rt, op->error != NULL ? op->error
+                                                              : "no memory");
         free(op->error);
         op->error = NULL;
 
