@@ -267,16 +267,20 @@ void
 ffi_thread_told(ffi_queue_t *queue)
 {
     unsigned       first;
+    ffi_crew_t    *crew;
     ffi_member_t  *m;
 
     pthread_mutex_lock(&ffi_threads_lock);
 
+    crew = ffi_queue_crew(queue);
     m = ffi_member_get(queue);
-    first = (m != NULL && !m->told);
 
-    if (first) {
+    /* one that could not be noted asks once, as a rule */
+    first = m != NULL ? !m->told : !crew->told;
+    crew->told = 1;
+
+    if (m != NULL) {
         m->told = 1;
-        ffi_queue_crew(queue)->told = 1;
     }
 
     pthread_mutex_unlock(&ffi_threads_lock);

@@ -516,7 +516,7 @@ ngx_http_lua_ffi_runtime_drained(ngx_http_lua_ffi_runtime_t *rt)
 
     /* who asked for the descriptor is going to read it, and then to poll */
     return census.pollers == 0
-           && (census.polled || !ffi_queue_has_fd(rt->queue));
+           && (census.polled || census.told || !ffi_queue_has_fd(rt->queue));
 }
 
 
