@@ -12,20 +12,17 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
-#include <execinfo.h>
 #include <fcntl.h>
 #include <link.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
-#include <unistd.h>
 #include <unwind.h>
 
 
@@ -107,21 +104,6 @@ look_at_frame(struct _Unwind_Context *context, void *data)
 }
 
 
-/* For who asks why a test fails: addr2line tells more. */
-static void
-tell(long n)
-{
-    int    depth;
-    void  *stack[12];
-
-    inside = 1;
-    dprintf(STDERR_FILENO, "fault %ld:\n", n);
-    depth = backtrace(stack, sizeof(stack) / sizeof(stack[0]));
-    backtrace_symbols_fd(stack, depth, STDERR_FILENO);
-    inside = 0;
-}
-
-
 static int
 fails(unsigned kind, int error)
 {
@@ -148,7 +130,6 @@ fails(unsigned kind, int error)
         return 0;
     }
 
-    tell(n);
     errno = error;
 
     return 1;
