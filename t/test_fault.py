@@ -58,6 +58,7 @@ def faulty(server, libraries):
             http="lua_ffi_request_id $request_id;",
             **options,
         )
+        nginx.expect_log(r"\[emerg\] .*malloc\(\d+\) failed")
         return nginx
 
     return make
