@@ -22,6 +22,7 @@ RUN_PACKAGES := nginx libnginx-mod-http-lua
 TEST_PACKAGES := $(RUN_PACKAGES) etcd-server libnginx-mod-stream maven openssl \
 	$(if $(shell command -v node),,nodejs)
 BENCH_PACKAGES := $(TEST_PACKAGES) wrk
+MODEL_PACKAGES := gcc libc6-dev spin
 LINT_PACKAGES := lua-check shellcheck
 RUSTFMT_PACKAGE := 'rustfmt-web|rustfmt'
 
@@ -91,7 +92,7 @@ $(GO_EXAMPLES:%=build/examples/lib%.so): build/examples/lib%.so:
 	$(GO) -C examples/go/$* build -buildmode=c-shared -o $(CURDIR)/$@ .
 
 .PHONY: test
-test: unit tsan asan e2e ## run every test
+test: unit model tsan asan e2e ## run every test
 
 .PHONY: unit
 unit: $(VENV)/test.stamp ## test the parts that need no nginx
@@ -100,6 +101,11 @@ unit: $(VENV)/test.stamp ## test the parts that need no nginx
 	set -e; for module in $(GO_MODULES); do $(GO) -C $$module test ./...; done
 	$(GO) -C sdk/go test -race ./...
 	$(CARGO) test --locked --workspace --all-features
+
+.PHONY: model
+model: ## check that no wake-up is lost, whatever the order of steps
+	@scripts/apt_install $(MODEL_PACKAGES)
+	@ngx_module/model/check build/model
 
 .PHONY: e2e
 e2e: $(VENV)/test.stamp examples ## test end to end
@@ -136,7 +142,7 @@ lint: $(VENV)/lint.stamp ## check style and types
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	luacheck --quiet lua t bench
-	shellcheck .ci/run $(addprefix scripts/,apt_install cargo_install clippy go unpack_libnode) \
+	shellcheck .ci/run ngx_module/model/check $(addprefix scripts/,apt_install cargo_install clippy go unpack_libnode) \
 		$(addprefix java_loader/,build_jar find_jdk)
 	set -e; for module in $(GO_MODULES); do $(GO) -C $$module vet ./...; done
 	test -z "$$($$($(GO) env GOROOT)/bin/gofmt -l sdk examples t | tee /dev/stderr)"

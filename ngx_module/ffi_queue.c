@@ -63,6 +63,7 @@ static void ffi_queue_drop(ffi_queue_t *queue);
 static ffi_task_t *ffi_queue_pop(ffi_queue_t *queue);
 static int ffi_queue_take(ffi_queue_t *queue, ffi_task_t **tasks, int max);
 static int ffi_queue_has_work(void *data);
+static int ffi_queue_idle(ffi_queue_t *queue);
 static int ffi_queue_spin(ffi_queue_t *queue, ffi_spin_t *spin);
 static void ffi_queue_sleep(ffi_queue_t *queue, int64_t ns);
 static void ffi_queue_signal_fd(ffi_queue_t *queue);
@@ -467,6 +468,23 @@ ffi_queue_has_work(void *data)
 }
 
 
+/*
+ * any thread, announced; whether it may sleep.  Under the lock: while another
+ * takes a batch over, what it leaves is in neither list.
+ */
+static int
+ffi_queue_idle(ffi_queue_t *queue)
+{
+    int  idle;
+
+    pthread_mutex_lock(&queue->lock);
+    idle = !ffi_queue_has_work(queue);
+    pthread_mutex_unlock(&queue->lock);
+
+    return idle;
+}
+
+
 /* any thread */
 static int
 ffi_queue_spin(ffi_queue_t *queue, ffi_spin_t *spin)
@@ -508,7 +526,7 @@ ffi_queue_sleep(ffi_queue_t *queue, int64_t ns)
     /* seq_cst: pairs with ffi_queue_wake() */
     atomic_fetch_add(&queue->sleepers, 1);
 
-    if (!ffi_queue_has_work(queue)) {
+    if (ffi_queue_idle(queue)) {
         (void) ffi_futex(&queue->wakeups, FUTEX_WAIT, seen,
                          ns < 0 ? NULL : &ts);
     }
@@ -617,7 +635,7 @@ ffi_queue_arm_fd(ffi_queue_t *queue)
     /* seq_cst: pairs with ffi_queue_wake() */
     atomic_store(&queue->fd_armed, 1);
 
-    return ffi_queue_has_work(queue);
+    return !ffi_queue_idle(queue);
 }
 
 

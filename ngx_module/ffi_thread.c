@@ -272,16 +272,20 @@ void
 ffi_thread_told(ffi_queue_t *queue)
 {
     unsigned       first;
+    ffi_crew_t    *crew;
     ffi_member_t  *m;
 
     pthread_mutex_lock(&ffi_threads_lock);
 
+    crew = ffi_queue_crew(queue);
     m = ffi_member_get(queue);
-    first = (m != NULL && !m->told);
 
-    if (first) {
+    /* one that could not be noted asks once, as a rule */
+    first = m != NULL ? !m->told : !crew->told;
+    crew->told = 1;
+
+    if (m != NULL) {
         m->told = 1;
-        ffi_queue_crew(queue)->told = 1;
     }
 
     pthread_mutex_unlock(&ffi_threads_lock);
@@ -456,14 +460,17 @@ ffi_thread_may_belong(ffi_queue_t *queue, int tid)
 }
 
 
-/* guarded by ffi_threads_lock; whether a thread of the queue is left */
+/*
+ * guarded by ffi_threads_lock; whether a thread of the queue is left, or -1
+ * when nobody will ever know
+ */
 static int
 ffi_thread_left(ffi_queue_t *queue)
 {
     ffi_member_t  *m;
 
     if (ffi_queue_crew(queue)->untracked) {
-        return 1;
+        return -1;
     }
 
     for (m = ffi_queue_crew(queue)->members; m != NULL; m = m->queue_next) {
@@ -527,7 +534,7 @@ ffi_thread_wait_gone(ffi_queue_t *queue, int timeout_ms)
             return 1;
         }
 
-        if (ffi_spin_clock() >= end) {
+        if (left == -1 || ffi_spin_clock() >= end) {
             return 0;
         }
 

@@ -55,7 +55,7 @@ static void ngx_http_lua_ffi_op_end(ngx_http_lua_ffi_op_t *op);
 static void ngx_http_lua_ffi_op_warn(ngx_http_lua_ffi_op_t *op);
 static void ngx_http_lua_ffi_op_load(ngx_http_lua_ffi_op_t *op);
 static ngx_int_t ngx_http_lua_ffi_op_open(ngx_http_lua_ffi_op_t *op);
-static void ngx_http_lua_ffi_op_init(ngx_http_lua_ffi_op_t *op);
+static ngx_int_t ngx_http_lua_ffi_op_init(ngx_http_lua_ffi_op_t *op);
 static ngx_uint_t ngx_http_lua_ffi_op_spoilt(ngx_http_lua_ffi_image_t *image);
 static ngx_http_lua_ffi_image_t *ngx_http_lua_ffi_op_image(
     ngx_http_lua_ffi_op_t *op);
@@ -217,6 +217,7 @@ ngx_http_lua_ffi_library_next(ngx_http_lua_ffi_library_t *lib)
     }
 
     if (ngx_http_lua_ffi_op_start(op) != NGX_OK) {
+        op->failed = 1;
         op->error = strdup("cannot start a thread");
         ngx_http_lua_ffi_op_end(op);
     }
@@ -354,8 +355,10 @@ ngx_http_lua_ffi_op_load(ngx_http_lua_ffi_op_t *op)
 
     before = ffi_thread_begin(op->queue);
 
-    if (ngx_http_lua_ffi_op_open(op) == NGX_OK) {
-        ngx_http_lua_ffi_op_init(op);
+    if (ngx_http_lua_ffi_op_open(op) != NGX_OK
+        || ngx_http_lua_ffi_op_init(op) != NGX_OK)
+    {
+        op->failed = 1;
     }
 
     ffi_thread_started(op->queue, before);
@@ -410,7 +413,7 @@ ngx_http_lua_ffi_op_open(ngx_http_lua_ffi_op_t *op)
 
 
 /* load thread; blocks */
-static void
+static ngx_int_t
 ngx_http_lua_ffi_op_init(ngx_http_lua_ffi_op_t *op)
 {
     int                        rc;
@@ -438,15 +441,18 @@ ngx_http_lua_ffi_op_init(ngx_http_lua_ffi_op_t *op)
                          "as any in Go";
         }
 
-    } else {
-        op->error = ffi_queue_take_error(op->queue);
-
-        if (op->error == NULL
-            && asprintf(&op->error, "libffi_init() returned %d", rc) == -1)
-        {
-            op->error = strdup("libffi_init() failed");
-        }
+        return NGX_OK;
     }
+
+    op->error = ffi_queue_take_error(op->queue);
+
+    if (op->error == NULL
+        && asprintf(&op->error, "libffi_init() returned %d", rc) == -1)
+    {
+        op->error = strdup("libffi_init() failed");
+    }
+
+    return NGX_ERROR;
 }
 
 

@@ -49,7 +49,9 @@ struct ngx_http_lua_ffi_op_s {
 
     /* set by the operation's thread; a load's image, an unload's, too */
     ngx_http_lua_ffi_image_t       *image;
-    char                           *error;       /* malloc()ed; NULL: none */
+    unsigned                        failed:1;
+    char                           *error;       /* why; malloc()ed; NULL: no
+                                                    memory for the reason */
     const char                     *notice;      /* static; NULL: none */
     const char                     *warning;     /* the same */
 };

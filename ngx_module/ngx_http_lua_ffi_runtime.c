@@ -224,8 +224,9 @@ ngx_http_lua_ffi_runtime_loaded(ngx_http_lua_ffi_op_t *op)
 
     rt = op->data;
 
-    if (op->error != NULL) {
-        ngx_http_lua_ffi_runtime_failed(rt, op->error);
+    if (op->failed) {
+        ngx_http_lua_ffi_runtime_failed(rt, op->error != NULL ? op->error
+                                                              : "no memory");
         free(op->error);
         op->error = NULL;
 
@@ -434,7 +435,7 @@ ngx_http_lua_ffi_runtime_drained(ngx_http_lua_ffi_runtime_t *rt)
 
     /* who asked for the descriptor is going to read it, and then to poll */
     return census.pollers == 0
-           && (census.polled || !ffi_queue_has_fd(rt->queue));
+           && (census.polled || census.told || !ffi_queue_has_fd(rt->queue));
 }
 
 

@@ -39,6 +39,8 @@ class Config:
     modules: Sequence[str] = BOTH_MODULES
     """The order of the load_module lines; ("lua",) leaves ours out."""
     library_path: Sequence[Path] = ()
+    preload: Sequence[Path] = ()
+    """Libraries that are loaded into nginx before any other."""
 
     def render(self, folder: Path, port: int) -> str:
         return _dedent(f"""

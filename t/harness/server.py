@@ -155,8 +155,12 @@ class Server:
 
     def _environment(self) -> dict[str, str]:
         environment = {**os.environ, **self.config.environment()}
+        preload = [str(path) for path in self.config.preload]
         if target.ASAN:
-            environment.update(_sanitizer(self.log.sanitizer))
+            preload.append(_libasan())
+            environment["ASAN_OPTIONS"] = _asan_options(self.log.sanitizer)
+        if preload:
+            environment["LD_PRELOAD"] = ":".join(preload)
         return environment
 
     def _written_pid(self) -> int:
@@ -258,11 +262,15 @@ def _has_title(pid: int, what: str) -> bool:
     return title.startswith(f"nginx: {what}")
 
 
-def _sanitizer(report: Path) -> dict[str, str]:
-    libasan = subprocess.run(
+def _libasan() -> str:
+    return subprocess.run(
         ["cc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True
     ).stdout.strip()
+
+
+def _asan_options(report: Path) -> str:
     # nginx and LuaJIT do not free what they hold at exit. Too large a wish is not
-    # an error of the one who is told so.
+    # an error of the one who is told so. What stands between malloc() and the
+    # sanitizer's comes before it.
     options = "detect_leaks=0:abort_on_error=0:exitcode=99:allocator_may_return_null=1"
-    return {"LD_PRELOAD": libasan, "ASAN_OPTIONS": f"{options}:log_path={report}"}
+    return f"{options}:verify_asan_link_order=0:log_path={report}"
