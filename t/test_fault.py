@@ -42,7 +42,8 @@ CLEAR = re.compile(
     r"|cannot start a thread"
     r"|-1, no memory for the response"
     r"|cannot copy \S+: (Too many open files|No space left on device|Input/output error)"
-    r"|copy of \S+: .*(out of memory|Cannot allocate memory|cannot open shared object file|cannot create shared object descriptor)"
+    r"|copy of \S+: .*(out of memory|Cannot allocate memory|cannot open shared object file"
+    r"|cannot create shared object descriptor)"
     r"|libraries that were read afresh .*)(, unloaded)?"
 )
 
@@ -80,13 +81,16 @@ def outcomes(nginx, count, good):
 
 
 @pytest.mark.parametrize("count", [1, 1000])
-@pytest.mark.parametrize("name, good",  [
-    ("echo", GOOD),
-    ("event_loop", GOOD),
-    ("fail_init", "not loaded: libffi_init.. (returned 7|failed)"),
-    ("no_init", "not loaded: .* has no libffi_init.*"),
-    ("missing", "not loaded: cannot find .*"),
-    ])
+@pytest.mark.parametrize(
+    ("name", "good"),
+    [
+        ("echo", GOOD),
+        ("event_loop", GOOD),
+        ("fail_init", "not loaded: libffi_init.. (returned 7|failed)"),
+        ("no_init", "not loaded: .* has no libffi_init.*"),
+        ("missing", "not loaded: cannot find .*"),
+    ],
+)
 def test_each_call_that_fails_is_told(faulty, libraries, name, good, count):
     nginx = faulty(
         lua=f"""

@@ -12,16 +12,19 @@
 #define BATCH  8
 
 
-/* 0 when the queue was emptied, -1 at its end. */
+/* 0 when no task came in time, -1 at the end of the queue. */
 static int
-drain(void *tq)
+drain(void *tq, int timeout_ms)
 {
     int          i, n;
     void        *tasks[BATCH];
     size_t       len;
     const char  *req;
 
-    while ((n = ngx_http_lua_ffi_task_poll_many(tq, tasks, BATCH, 0)) > 0) {
+    while ((n = ngx_http_lua_ffi_task_poll_many(tq, tasks, BATCH,
+                                                timeout_ms))
+           > 0)
+    {
         for (i = 0; i < n; i++) {
             req = ngx_http_lua_ffi_get_request(tasks[i], &len);
             ngx_http_lua_ffi_respond_copy(tasks[i], 0, req, len);
@@ -38,7 +41,12 @@ run_loop(void *tq)
     uint64_t       count;
     struct pollfd  pfd = { ngx_http_lua_ffi_event_fd(tq), POLLIN, 0 };
 
-    while (drain(tq) == 0) {
+    if (pfd.fd == -1) {
+        drain(tq, -1);
+        return NULL;
+    }
+
+    while (drain(tq, 0) == 0) {
         if (poll(&pfd, 1, -1) == 1 && read(pfd.fd, &count, 8) != 8
             && errno != EAGAIN)
         {
