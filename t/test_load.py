@@ -337,6 +337,11 @@ def test_failed_loads_leave_nothing_behind(server):
         ('"echo", nil, {timeout = 0}', "opts.timeout must be"),
         ('"echo", nil, {timeout = 0/0}', "opts.timeout must be"),
         ('"echo", nil, {load_timeout = "1"}', "opts.load_timeout must be"),
+        ('"echo", nil, {max_requests = 0}', "opts.max_requests must be a whole number from 1"),
+        ('"echo", nil, {max_requests = 1/0}', "opts.max_requests must be"),
+        ('"echo", nil, {max_age = 0}', "opts.max_age must be a number of seconds"),
+        ('"echo", nil, {stuck_after = -1}', "opts.stuck_after must be a number of seconds"),
+        ('"echo", nil, {on_stuck = "die"}', 'opts.on_stuck must be "report" or "replace"'),
         ('"echo", nil, {unpin = 1}', "opts.unpin must be a boolean"),
         ('"echo", nil, {is_global = "yes"}', "opts.is_global must be a boolean"),
     ],
@@ -367,7 +372,7 @@ def test_library_is_told_its_path(server, libraries):
 
 def test_library_is_told_the_abi_version(server):
     nginx = server(lua='return ngx.load_ffi("inspect"):abi_version()')
-    assert nginx.values() == [True, "2"]
+    assert nginx.values() == [True, "3"]
 
 
 def test_library_threads_get_no_signals_but_their_own(server):
