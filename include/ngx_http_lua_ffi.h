@@ -94,6 +94,17 @@ void libffi_fini(void *tq);
  */
 void libffi_close(void *tq);
 
+/*
+ * Optional.  Called on a thread of its own when a polled task has passed its
+ * deadline, unanswered, and its caller has left: a chance to say in the log
+ * what its handler is doing (ngx_http_lua_ffi_log_task()).  The task may be
+ * responded to at the same time, as its handle then tells.
+ *
+ * One at a time in a worker, and for a few tasks a second at most; the others
+ * are skipped.  May block, but the runtime is not ended before it returns.
+ */
+void libffi_overdue(void *tq, void *task);
+
 
 /* ---- polling ---------------------------------------------------------- */
 

@@ -45,8 +45,12 @@ struct ffi_queue_s {
     atomic_int                                      reload;
     atomic_int                                      push_cpu;
 
-    /* guarded by lock, read without it only to see whether it is NULL */
+    /*
+     * guarded by lock, read without it only to see whether it is NULL, or
+     * another number
+     */
     _Alignas(FFI_CACHE_LINE) pthread_mutex_t        lock;
+    atomic_uint                                     polls;
     _Atomic(ffi_task_t *)                           ready;     /* oldest first */
     ffi_task_link_t                                 gone;      /* to be told */
 };
@@ -444,6 +448,14 @@ ffi_queue_take(ffi_queue_t *queue, ffi_task_t **tasks, int max)
         tasks[n++] = task;
     }
 
+    if (n > 0 || dropped != NULL) {
+        /* relaxed: it is a sign of life and orders nothing */
+        atomic_store_explicit(&queue->polls,
+                              atomic_load_explicit(&queue->polls,
+                                                   memory_order_relaxed) + 1,
+                              memory_order_relaxed);
+    }
+
     pthread_mutex_unlock(&queue->lock);
 
     while (dropped != NULL) {
@@ -457,14 +469,28 @@ ffi_queue_take(ffi_queue_t *queue, ffi_task_t **tasks, int max)
 
 
 /* any thread */
+int
+ffi_queue_waiting(ffi_queue_t *queue)
+{
+    return atomic_load(&queue->pushed) != NULL
+           || atomic_load(&queue->ready) != NULL;
+}
+
+
+unsigned
+ffi_queue_polls(ffi_queue_t *queue)
+{
+    return atomic_load_explicit(&queue->polls, memory_order_relaxed);
+}
+
+
+/* any thread */
 static int
 ffi_queue_has_work(void *data)
 {
     ffi_queue_t  *queue = data;
 
-    return atomic_load(&queue->pushed) != NULL
-           || atomic_load(&queue->ready) != NULL
-           || atomic_load(&queue->closed);
+    return ffi_queue_waiting(queue) || atomic_load(&queue->closed);
 }
 
 

@@ -113,6 +113,13 @@ int ffi_queue_poll(ffi_queue_t *queue, ffi_task_t **tasks, int max,
     int timeout_ms, ffi_spin_t *spin);
 
 /*
+ * Any thread.  Whether tasks wait that nobody has polled, those included whose
+ * caller is gone; and a number that changes whenever somebody polls some.
+ */
+int ffi_queue_waiting(ffi_queue_t *queue);
+unsigned ffi_queue_polls(ffi_queue_t *queue);
+
+/*
  * Event loop.  Takes one task that nobody polled, which stays QUEUED; NULL
  * when there is none.
  */

@@ -76,6 +76,7 @@ struct ffi_task_s {
     /* event loop only */
     ffi_task_link_t           link;
     void                     *sema;          /* ngx_http_lua_sema_t */
+    int64_t                   timeout;       /* ms, of a call */
     const char               *verdict;       /* why nobody else will answer */
     unsigned                  posted:1;      /* sema was, perhaps not taken */
     unsigned                  answered:1;    /* nothing left but the fetch */

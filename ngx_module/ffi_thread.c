@@ -3,7 +3,7 @@
 #include "ffi_done.h"
 
 #include <errno.h>
-#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,6 +78,34 @@ ffi_thread_init(void)
     }
 
     return 0;
+}
+
+
+int
+ffi_thread_create(pthread_t *thread, void *(*start)(void *), void *data)
+{
+    int        err;
+    sigset_t   set, old;
+
+    /*
+     * The threads that a library starts inherit this mask: signals that
+     * nginx handles are for its event loop alone.  What a thread does to
+     * itself cannot be blocked usefully, and Go interrupts its own threads
+     * with SIGURG: a loop without calls would stop the world for good.
+     */
+    sigfillset(&set);
+    sigdelset(&set, SIGSEGV);
+    sigdelset(&set, SIGBUS);
+    sigdelset(&set, SIGFPE);
+    sigdelset(&set, SIGILL);
+    sigdelset(&set, SIGABRT);
+    sigdelset(&set, SIGURG);
+
+    (void) pthread_sigmask(SIG_SETMASK, &set, &old);
+    err = pthread_create(thread, NULL, start, data);
+    (void) pthread_sigmask(SIG_SETMASK, &old, NULL);
+
+    return err;
 }
 
 

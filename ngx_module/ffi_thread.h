@@ -8,6 +8,8 @@
 #define FFI_THREAD_H_INCLUDED
 
 
+#include <pthread.h>
+
 #include "ffi_process.h"
 #include "ffi_queue.h"
 
@@ -23,6 +25,12 @@ typedef struct {
 
 /* Event loop, once per process.  -1 with errno set. */
 int ffi_thread_init(void);
+
+/*
+ * Event loop.  Starts a thread for a library's code: it takes none of nginx's
+ * signals, nor does any that it starts.  0, or an errno.
+ */
+int ffi_thread_create(pthread_t *thread, void *(*start)(void *), void *data);
 
 /*
  * Any thread, between enter and leave.  Notes that this thread polls, or

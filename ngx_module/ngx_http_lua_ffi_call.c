@@ -3,6 +3,7 @@
 #include "ffi_done.h"
 #include "ffi_queue.h"
 #include "ngx_http_lua_ffi_notify.h"
+#include "ngx_http_lua_ffi_overdue.h"
 #include "ngx_http_lua_ffi_request.h"
 #include "ngx_http_lua_ffi_waiter.h"
 
@@ -134,6 +135,7 @@ ngx_http_lua_ffi_call_post(ngx_http_request_t *r,
     ngx_http_lua_ffi_request_id(r, task);
 
     atomic_store_explicit(&task->queue, rt->queue, memory_order_release);
+    task->timeout = call->timeout;
     task->deadline = ngx_current_msec + call->timeout;
 
     ffi_task_list_append(&ngx_http_lua_ffi_inflight, task);
@@ -321,15 +323,18 @@ ngx_http_lua_ffi_call_fetch(ngx_http_lua_ffi_ticket_t ticket,
         return;
     }
 
-    if (task->verdict != NULL) {
-        answer->verdict = task->verdict;
-    }
-
     if (ffi_task_state(task) == FFI_TASK_HELD) {
         /* a wait on a list, of which nobody else knows */
         ffi_task_list_remove(task);
         ngx_http_lua_ffi_call_destroy(task);
         return;
+    }
+
+    if (task->verdict != NULL) {
+        answer->verdict = task->verdict;
+
+    } else {
+        ngx_http_lua_ffi_overdue_call(task);
     }
 
     task->fetched = 1;
@@ -425,6 +430,44 @@ ngx_http_lua_ffi_call_fail(const char *verdict)
     }
 
     ngx_http_lua_ffi_call_mark_abandoned();
+}
+
+
+void
+ngx_http_lua_ffi_call_move(ngx_http_lua_ffi_runtime_t *from,
+    ngx_http_lua_ffi_runtime_t *to)
+{
+    ffi_task_t  *task;
+
+    while ((task = ffi_queue_take_back(from->queue)) != NULL) {
+        atomic_store_explicit(&task->queue, to->queue, memory_order_release);
+        ffi_queue_push(to->queue, task);
+
+        ngx_http_lua_ffi_runtime_answered(from);
+        ngx_http_lua_ffi_runtime_posted(to);
+    }
+}
+
+
+ngx_uint_t
+ngx_http_lua_ffi_call_unpolled(ngx_http_lua_ffi_runtime_t *rt)
+{
+    ngx_uint_t        n;
+    ffi_task_t       *task;
+    ffi_task_link_t  *link;
+
+    n = 0;
+
+    for (link = ngx_http_lua_ffi_inflight.next;
+         link != &ngx_http_lua_ffi_inflight;
+         link = link->next)
+    {
+        task = ffi_task_list_entry(link);
+        n += task->queue == rt->queue
+             && ffi_task_state(task) == FFI_TASK_QUEUED;
+    }
+
+    return n;
 }
 
 

@@ -91,6 +91,13 @@ void ngx_http_lua_ffi_call_mark_abandoned(void);
  */
 void ngx_http_lua_ffi_call_fail(const char *verdict);
 
+/* Moves the calls of a READY runtime that nobody has polled to another one. */
+void ngx_http_lua_ffi_call_move(ngx_http_lua_ffi_runtime_t *from,
+    ngx_http_lua_ffi_runtime_t *to);
+
+/* How many of the runtime's calls nobody has polled. */
+ngx_uint_t ngx_http_lua_ffi_call_unpolled(ngx_http_lua_ffi_runtime_t *rt);
+
 /* Whether a coroutine waits for one of the runtime's calls. */
 ngx_uint_t ngx_http_lua_ffi_call_waited(ngx_http_lua_ffi_runtime_t *rt);
 

@@ -18,6 +18,8 @@
 
 #define NGX_HTTP_LUA_FFI_LOAD_TIMEOUT   60000
 
+#define NGX_HTTP_LUA_FFI_STUCK_AFTER    10000
+
 /* LJ_MAX_STR of LuaJIT: a longer one throws. */
 #define NGX_HTTP_LUA_FFI_STRING_MAX     0x7fffff00
 
@@ -169,6 +171,13 @@ ngx_http_lua_ffi_core_opts(lua_State *L, int index,
     opts->load_timeout = ngx_http_lua_ffi_core_number(L, index,
                                   "load_timeout",
                                   NGX_HTTP_LUA_FFI_LOAD_TIMEOUT);
+    opts->max_requests = ngx_http_lua_ffi_core_number(L, index,
+                                                      "max_requests", 0);
+    opts->max_age = ngx_http_lua_ffi_core_number(L, index, "max_age", 0);
+    opts->stuck_after = ngx_http_lua_ffi_core_number(L, index, "stuck_after",
+                                             NGX_HTTP_LUA_FFI_STUCK_AFTER);
+    opts->replace_stuck = ngx_http_lua_ffi_core_flag(L, index,
+                                                     "replace_stuck");
     opts->unpin = ngx_http_lua_ffi_core_flag(L, index, "unpin");
     opts->global = ngx_http_lua_ffi_core_flag(L, index, "is_global");
 }

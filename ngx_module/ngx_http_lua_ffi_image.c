@@ -492,6 +492,8 @@ ngx_http_lua_ffi_image_symbols(ngx_http_lua_ffi_image_t *image, char **error)
                                                   "libffi_init");
     image->fini = (void (*)(void *)) dlsym(image->handle, "libffi_fini");
     image->close = (void (*)(void *)) dlsym(image->handle, "libffi_close");
+    image->overdue = (void (*)(void *, void *)) dlsym(image->handle,
+                                                      "libffi_overdue");
 
     if (image->init == NULL) {
         *error = ngx_http_lua_ffi_image_format("\"%s\" has no libffi_init()",

@@ -40,6 +40,7 @@ struct ngx_http_lua_ffi_image_s {
     int                           (*init)(char *cfg, void *tq);
     void                          (*fini)(void *tq);    /* or NULL */
     void                          (*close)(void *tq);   /* or NULL */
+    void                          (*overdue)(void *tq, void *task);   /* too */
 
     ngx_http_lua_ffi_image_t       *older;       /* pinned, or NULL */
     ngx_uint_t                      users;       /* runtimes */

@@ -5,7 +5,6 @@
 #include "ffi_thread.h"
 #include "ngx_http_lua_ffi_image.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -227,26 +226,9 @@ ngx_http_lua_ffi_library_next(ngx_http_lua_ffi_library_t *lib)
 static ngx_int_t
 ngx_http_lua_ffi_op_start(ngx_http_lua_ffi_op_t *op)
 {
-    int        err;
-    sigset_t   set, old;
+    int  err;
 
-    /*
-     * The threads that a library starts inherit this mask: signals that
-     * nginx handles are for its event loop alone.  What a thread does to
-     * itself cannot be blocked usefully, and Go interrupts its own threads
-     * with SIGURG: a loop without calls would stop the world for good.
-     */
-    sigfillset(&set);
-    sigdelset(&set, SIGSEGV);
-    sigdelset(&set, SIGBUS);
-    sigdelset(&set, SIGFPE);
-    sigdelset(&set, SIGILL);
-    sigdelset(&set, SIGABRT);
-    sigdelset(&set, SIGURG);
-
-    (void) pthread_sigmask(SIG_SETMASK, &set, &old);
-    err = pthread_create(&op->thread, NULL, ngx_http_lua_ffi_op_thread, op);
-    (void) pthread_sigmask(SIG_SETMASK, &old, NULL);
+    err = ffi_thread_create(&op->thread, ngx_http_lua_ffi_op_thread, op);
 
     if (err != 0) {
         ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, err,

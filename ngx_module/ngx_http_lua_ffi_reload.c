@@ -7,6 +7,8 @@ static ngx_http_lua_ffi_runtime_t *ngx_http_lua_ffi_reload_start(
     ngx_http_lua_ffi_entry_t *entry, ngx_uint_t reread);
 static ngx_uint_t ngx_http_lua_ffi_reload_runs(
     ngx_http_lua_ffi_entry_t *entry);
+static ngx_uint_t ngx_http_lua_ffi_reload_room(
+    ngx_http_lua_ffi_runtime_t *rt);
 
 
 ngx_http_lua_ffi_waiters_t *
@@ -48,7 +50,8 @@ ngx_http_lua_ffi_reload_recycle(ngx_http_lua_ffi_entry_t *entry,
 {
     if (entry->next != NULL
         || ngx_http_lua_ffi_runtime_ending()
-        || !ngx_http_lua_ffi_reload_runs(entry))
+        || !ngx_http_lua_ffi_reload_runs(entry)
+        || !ngx_http_lua_ffi_reload_room(entry->rt))
     {
         return;
     }
@@ -71,6 +74,40 @@ ngx_http_lua_ffi_reload_runs(ngx_http_lua_ffi_entry_t *entry)
 {
     return entry->registered && entry->rt != NULL
            && entry->rt->state == NGX_HTTP_LUA_FFI_READY;
+}
+
+
+/* Whether one more runtime may be left behind; says so when it may not. */
+static ngx_uint_t
+ngx_http_lua_ffi_reload_room(ngx_http_lua_ffi_runtime_t *rt)
+{
+    ngx_uint_t                   n;
+    ngx_queue_t                 *q;
+    ngx_http_lua_ffi_runtime_t  *old;
+
+    n = 0;
+
+    for (q = ngx_queue_head(&ngx_http_lua_ffi_draining);
+         q != ngx_queue_sentinel(&ngx_http_lua_ffi_draining);
+         q = ngx_queue_next(q))
+    {
+        old = ngx_queue_data(q, ngx_http_lua_ffi_runtime_t, link);
+        n += old->entry == NULL && old->state == NGX_HTTP_LUA_FFI_DRAINING;
+    }
+
+    if (n < NGX_HTTP_LUA_FFI_REPLACED_MAX) {
+        rt->kept = 0;
+        return 1;
+    }
+
+    if (!rt->kept) {
+        rt->kept = 1;
+        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                      "ffi: runtime \"%s\" is not replaced: %ui that were "
+                      "have not ended", ffi_queue_name(rt->queue), n);
+    }
+
+    return 0;
 }
 
 
@@ -116,13 +153,18 @@ ngx_http_lua_ffi_reload_swap(ngx_http_lua_ffi_entry_t *entry)
 
     if (old != NULL) {
         ngx_http_lua_ffi_runtime_leave(old);
-
-        if (old->state == NGX_HTTP_LUA_FFI_READY) {
-            ngx_http_lua_ffi_runtime_close(old);
-        }
     }
 
     ngx_http_lua_ffi_reload_over(entry);
+
+    if (old != NULL && old->state == NGX_HTTP_LUA_FFI_READY) {
+
+        if (old->stuck) {
+            ngx_http_lua_ffi_call_move(old, entry->rt);
+        }
+
+        ngx_http_lua_ffi_runtime_close(old);
+    }
 }
 
 

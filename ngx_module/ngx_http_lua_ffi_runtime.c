@@ -6,6 +6,8 @@
 #include "ngx_http_lua_ffi_child.h"
 #include "ngx_http_lua_ffi_name.h"
 #include "ngx_http_lua_ffi_notify.h"
+#include "ngx_http_lua_ffi_overdue.h"
+#include "ngx_http_lua_ffi_recycle.h"
 #include "ngx_http_lua_ffi_reload.h"
 #include "ngx_http_lua_ffi_watch.h"
 
@@ -245,8 +247,12 @@ ngx_http_lua_ffi_runtime_loaded(ngx_http_lua_ffi_op_t *op)
     if (rt->entry == NULL) {
         /* nobody waits for it any more */
         ngx_http_lua_ffi_runtime_close(rt);
+        return;
+    }
 
-    } else if (rt->entry->next == rt) {
+    ngx_http_lua_ffi_recycle_start(rt);
+
+    if (rt->entry->next == rt) {
         ngx_http_lua_ffi_reload_swap(rt->entry);
 
     } else {
@@ -356,6 +362,10 @@ ngx_http_lua_ffi_runtime_posted(ngx_http_lua_ffi_runtime_t *rt)
         ngx_queue_insert_tail(&ngx_http_lua_ffi_dirty, &rt->dirty);
         ngx_http_lua_ffi_notify_turn();
     }
+
+    if (++rt->calls == rt->calls_end) {
+        ngx_http_lua_ffi_recycle_spent(rt);
+    }
 }
 
 
@@ -403,6 +413,8 @@ ngx_http_lua_ffi_runtime_close(ngx_http_lua_ffi_runtime_t *rt)
 {
     rt->state = NGX_HTTP_LUA_FFI_DRAINING;
 
+    ngx_http_lua_ffi_recycle_stop(rt);
+
     ngx_queue_remove(&rt->link);
     ngx_queue_insert_tail(&ngx_http_lua_ffi_draining, &rt->link);
 
@@ -422,7 +434,10 @@ ngx_http_lua_ffi_runtime_drained(ngx_http_lua_ffi_runtime_t *rt)
 {
     ffi_thread_census_t  census;
 
-    if (rt->state != NGX_HTTP_LUA_FFI_DRAINING || rt->unanswered) {
+    if (rt->state != NGX_HTTP_LUA_FFI_DRAINING
+        || rt->unanswered
+        || ngx_http_lua_ffi_overdue_runs(rt))
+    {
         return 0;
     }
 

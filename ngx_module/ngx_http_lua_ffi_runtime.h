@@ -19,6 +19,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include <ngx_event.h>
 
 #include "ffi_queue.h"
 #include "ngx_http_lua_ffi_library.h"
@@ -35,6 +36,10 @@ typedef struct {
     ngx_uint_t                max_queue;
     ngx_msec_t                timeout;
     ngx_msec_t                load_timeout;
+    ngx_uint_t                max_requests;      /* 0: any number */
+    ngx_msec_t                max_age;           /* 0: any */
+    ngx_msec_t                stuck_after;
+    unsigned                  replace_stuck:1;
     unsigned                  unpin:1;
     unsigned                  global:1;
 } ngx_http_lua_ffi_opts_t;
@@ -63,8 +68,16 @@ struct ngx_http_lua_ffi_runtime_s {
     ngx_uint_t                ticks;             /* without a live poller */
     ngx_msec_t                load_end;          /* as ngx_current_msec */
     ngx_http_lua_ffi_waiters_t  waiters;         /* for loaded, or for gone */
+    ngx_uint_t                calls;             /* posted to it */
+    ngx_uint_t                calls_end;         /* 0: no limit */
+    ngx_event_t               age;
+    ngx_uint_t                timeouts;          /* calls past their deadline */
+    ngx_uint_t                polls;             /* the queue's, a tick ago */
+    ngx_msec_t                unpolled;          /* how long calls have waited */
 
     unsigned                  dead:1;            /* its pollers have ended */
+    unsigned                  stuck:1;           /* nobody polls */
+    unsigned                  kept:1;            /* nothing replaces it */
 };
 
 

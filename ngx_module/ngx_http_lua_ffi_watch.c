@@ -2,6 +2,9 @@
 
 #include "ffi_thread.h"
 #include "ngx_http_lua_ffi_call.h"
+#include "ngx_http_lua_ffi_notify.h"
+#include "ngx_http_lua_ffi_overdue.h"
+#include "ngx_http_lua_ffi_reload.h"
 #include "ngx_http_lua_ffi_runtime.h"
 
 #include <stdlib.h>
@@ -13,10 +16,19 @@
  */
 #define NGX_HTTP_LUA_FFI_DEAD_TICKS  3
 
+/*
+ * What a tick counts for at most: a process that was stopped for a while, or
+ * an event loop held up by Lua, says nothing about threads.
+ */
+#define NGX_HTTP_LUA_FFI_TICK_MAX_MS  (2 * NGX_HTTP_LUA_FFI_TICK_MS)
+
 
 static void ngx_http_lua_ffi_watch_load(ngx_http_lua_ffi_runtime_t *rt);
 static ngx_uint_t ngx_http_lua_ffi_watch_join(ngx_http_lua_ffi_runtime_t *rt);
 static void ngx_http_lua_ffi_watch_pollers(ngx_http_lua_ffi_runtime_t *rt);
+static ngx_msec_t ngx_http_lua_ffi_watch_elapsed(void);
+static void ngx_http_lua_ffi_watch_stuck(ngx_http_lua_ffi_runtime_t *rt,
+    ngx_msec_t elapsed);
 static void ngx_http_lua_ffi_watch_drain(ngx_http_lua_ffi_runtime_t *rt);
 static ngx_uint_t ngx_http_lua_ffi_watch_knows(ngx_queue_t *list, int tid);
 static ngx_uint_t ngx_http_lua_ffi_watch_strangers(
@@ -26,11 +38,13 @@ static ngx_uint_t ngx_http_lua_ffi_watch_strangers(
 ngx_uint_t
 ngx_http_lua_ffi_watch_tick(void)
 {
+    ngx_msec_t                   elapsed;
     ngx_uint_t                   again;
     ngx_queue_t                 *q, *next;
     ngx_http_lua_ffi_runtime_t  *rt;
 
-    again = 0;
+    elapsed = ngx_http_lua_ffi_watch_elapsed();
+    again = ngx_http_lua_ffi_overdue_tick();
 
     for (q = ngx_queue_head(&ngx_http_lua_ffi_runtimes);
          q != ngx_queue_sentinel(&ngx_http_lua_ffi_runtimes);
@@ -46,6 +60,7 @@ ngx_http_lua_ffi_watch_tick(void)
         } else {
             again |= ngx_http_lua_ffi_watch_join(rt);
             ngx_http_lua_ffi_watch_pollers(rt);
+            ngx_http_lua_ffi_watch_stuck(rt, elapsed);
         }
     }
 
@@ -129,6 +144,63 @@ ngx_http_lua_ffi_watch_pollers(ngx_http_lua_ffi_runtime_t *rt)
 
     rt->dead = 1;
     ngx_http_lua_ffi_runtime_close(rt);
+}
+
+
+static ngx_msec_t
+ngx_http_lua_ffi_watch_elapsed(void)
+{
+    ngx_msec_t         elapsed;
+    static ngx_msec_t  last;
+
+    elapsed = ngx_current_msec - last;
+    last = ngx_current_msec;
+
+    return ngx_min(elapsed, NGX_HTTP_LUA_FFI_TICK_MAX_MS);
+}
+
+
+/* Whether calls wait, and how long nobody has polled one. */
+static void
+ngx_http_lua_ffi_watch_stuck(ngx_http_lua_ffi_runtime_t *rt,
+    ngx_msec_t elapsed)
+{
+    ngx_uint_t  polls;
+
+    if (rt->state != NGX_HTTP_LUA_FFI_READY) {
+        return;
+    }
+
+    polls = ffi_queue_polls(rt->queue);
+
+    if (polls != rt->polls || !ffi_queue_waiting(rt->queue)) {
+        rt->polls = polls;
+        rt->unpolled = 0;
+        rt->stuck = 0;
+        return;
+    }
+
+    rt->unpolled += elapsed;
+
+    if (rt->unpolled < rt->opts.stuck_after) {
+        return;
+    }
+
+    if (!rt->stuck) {
+        rt->stuck = 1;
+        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                      "ffi: runtime \"%s\" is stuck: no thread has polled for "
+                      "%M ms, %ui calls wait",
+                      ffi_queue_name(rt->queue), rt->unpolled,
+                      ngx_http_lua_ffi_call_unpolled(rt));
+    }
+
+    /* should this fail, it is tried again after as long */
+    rt->unpolled = 0;
+
+    if (rt->opts.replace_stuck) {
+        ngx_http_lua_ffi_reload_recycle(rt->entry, "it is stuck");
+    }
 }
 
 

@@ -1,6 +1,6 @@
 /*
  * The watch over runtimes: what no event tells.  Loads that take too long,
- * pollers that have died, calls that nobody is left to answer.
+ * pollers that have died or are stuck, calls that nobody is left to answer.
  *
  * Event loop only.
  */

@@ -6,7 +6,7 @@ A queue (tq) is the number that the entry function gets.
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import Any, Awaitable, Callable, Final, Mapping
+from typing import Any, Awaitable, Callable, Final, Generator, Mapping
 
 CRIT: Final[int]
 ERR: Final[int]
@@ -66,6 +66,17 @@ def serve(
 def current_task() -> Task | None:
     """The call that serve() is answering on this thread."""
 
+def thread_of(handle: int, /) -> int:
+    """The thread that is running a call's code, or 0: none is now."""
+
+class Calls(Awaitable[int]):
+    """What calls() returns."""
+
+    def __await__(self) -> Generator[Any, None, int]: ...
+    @property
+    def coroutine(self) -> Any:
+        """Of the call that waits for something, or None."""
+
 def calls(
     tq: int,
     limit: int,
@@ -76,7 +87,7 @@ def calls(
     keep: Callable[[int], None],
     current_task: Callable[[], Any],
     /,
-) -> Awaitable[int]:
+) -> Calls:
     """Awaited, answers calls that wait with the coroutines of function or
     methods, as serve() does, each in a context of its own, where variable is
     its Task.

@@ -40,6 +40,9 @@ local MAX_SECONDS = 2147483
 -- The handles of the calls in flight run out there.
 local MAX_QUEUE = 1048576
 
+-- More is as good as no limit.
+local MAX_REQUESTS = 1000000000
+
 -- Where a coroutine cannot wait for anything.
 local NO_WAIT = {
     init = true,
@@ -96,17 +99,26 @@ local function check_boolean(value, name, level)
 end
 
 
-local function check_max_queue(value, level)
+local function check_whole(value, max, name, level)
     if value ~= nil
        and (type(value) ~= "number"
-            or not (value >= 1 and value <= MAX_QUEUE)
+            or not (value >= 1 and value <= max)
             or value % 1 ~= 0)
     then
-        error("opts.max_queue must be a whole number from 1 to "
-              .. MAX_QUEUE, level + 1)
+        error(name .. " must be a whole number from 1 to " .. max, level + 1)
     end
 
     return value
+end
+
+
+-- Whether to replace.
+local function check_on_stuck(value, level)
+    if value ~= nil and value ~= "report" and value ~= "replace" then
+        error('opts.on_stuck must be "report" or "replace"', level + 1)
+    end
+
+    return value == "replace"
 end
 
 
@@ -129,10 +141,17 @@ local function check_load_opts(opts, level)
     check_opts(opts, level)
 
     return {
-        max_queue = check_max_queue(opts.max_queue, level),
+        max_queue = check_whole(opts.max_queue, MAX_QUEUE, "opts.max_queue",
+                                level),
         timeout = check_seconds(opts.timeout, "opts.timeout", level),
         load_timeout = check_seconds(opts.load_timeout, "opts.load_timeout",
                                      level),
+        max_requests = check_whole(opts.max_requests, MAX_REQUESTS,
+                                   "opts.max_requests", level),
+        max_age = check_seconds(opts.max_age, "opts.max_age", level),
+        stuck_after = check_seconds(opts.stuck_after, "opts.stuck_after",
+                                    level),
+        replace_stuck = check_on_stuck(opts.on_stuck, level),
         unpin = check_boolean(opts.unpin, "opts.unpin", level),
         is_global = check_boolean(opts.is_global, "opts.is_global", level),
     }

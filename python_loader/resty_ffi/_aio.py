@@ -78,6 +78,12 @@ class LoopServer:
         os.close(self._fd)
         _close(self._loop)
 
+    def find_waiting(self, handle: int) -> Any:
+        task: Any = self._running.get(handle)
+        calls = task.get_coro().cr_await if task is not None else None
+        # None while it runs.
+        return getattr(calls, "coroutine", None)
+
     def stop(self) -> None:
         """In a forked child: its event loop would take from the parent's what
         both wait for."""

@@ -46,7 +46,7 @@ def _remove_frames(formatted: traceback.TracebackException | None, seen: set[int
         return
     seen.add(id(formatted))
 
-    frames = [frame for frame in formatted.stack if _is_users(frame.filename)]
+    frames = [frame for frame in formatted.stack if is_users(frame.filename)]
     formatted.stack = traceback.StackSummary.from_list(frames)
 
     _remove_frames(formatted.__cause__, seen)
@@ -55,5 +55,6 @@ def _remove_frames(formatted: traceback.TracebackException | None, seen: set[int
         _remove_frames(member, seen)
 
 
-def _is_users(filename: str) -> bool:
+def is_users(filename: str) -> bool:
+    """Whether the code of a frame is neither ours nor of the import system."""
     return not filename.startswith((_OURS, _IMPORTS[0])) and not filename.endswith(_IMPORTS[1])

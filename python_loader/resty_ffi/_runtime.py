@@ -15,7 +15,17 @@ import typing
 
 import _resty_ffi
 
-from resty_ffi import _entry, _handler, _imports, _loggers, _output, _server, _task, _threads
+from resty_ffi import (
+    _entry,
+    _handler,
+    _imports,
+    _loggers,
+    _output,
+    _server,
+    _stack,
+    _task,
+    _threads,
+)
 from resty_ffi._modules import Modules
 from resty_ffi._report import report
 from resty_ffi._serve import Entry, serve
@@ -59,6 +69,14 @@ class Runtime:
             raise RuntimeError("a runtime is served by one handler, set while it is loaded")
         text = os.fsdecode(_resty_ffi.string_at(cfg)) if cfg else ""
         self._server = _server.start(entry, text, self.tq)
+
+    def stack(self, handle: int) -> str:
+        """Where the code of an unanswered call is; empty when that is not
+        known. Any thread."""
+        text = _stack.of_running(handle)
+        if not text and self._server is not None:
+            text = _stack.of_waiting(self._server.find_waiting(handle))
+        return self._modules.clean(text)
 
     def close(self) -> bool:
         """Waits for the thread, which the end of the queue ends. Whether there
@@ -148,6 +166,13 @@ def unload(tq: int) -> None:
             clean_up()
         # Modules and their functions refer to each other.
         gc.collect()
+
+
+def overdue(tq: int, handle: int) -> bytes | None:
+    """What to log of a call that has passed its deadline."""
+    runtime = _runtimes.get(tq)
+    stack = runtime.stack(handle) if runtime is not None else ""
+    return f"its handler is at:\n{stack}".encode("utf-8", "backslashreplace") if stack else None
 
 
 def busy() -> bytes | None:

@@ -6,7 +6,7 @@ A server is used on the runtime's thread, where it may start others.
 from __future__ import annotations
 
 import threading
-from typing import Protocol
+from typing import Any, Protocol
 
 import _resty_ffi
 
@@ -22,6 +22,10 @@ class Server(Protocol):
 
     def close(self) -> None:
         """Ends the handler. What goes wrong is logged."""
+
+    def find_waiting(self, handle: int) -> Any:
+        """The coroutine of a call that waits for something, or None. Any
+        thread."""
 
 
 def start(entry: Entry, text: str, tq: int) -> Server:
@@ -67,6 +71,9 @@ class _ThreadServer:
             self._dispatcher.close()
         except BaseException as error:
             report(error)
+
+    def find_waiting(self, handle: int) -> Any:
+        return None
 
     def _start(self, number: int) -> threading.Thread | None:
         name = f"{threading.current_thread().name} #{number}"

@@ -5,6 +5,7 @@
 #include "calls.h"
 #include "interpreter.h"
 #include "service.h"
+#include "serving.h"
 #include "task.h"
 
 #include <ngx_http_lua_ffi.h>
@@ -78,9 +79,11 @@ call_in_context(void *task, service_t *service)
 static void
 serve_task(void *task, service_t *service)
 {
-    PyObject  *response;
+    PyObject   *response;
+    serving_t   serving;
 
     current.task = task;
+    serving_begin(&serving, task);
 
     response = call_in_context(task, service);
 
@@ -88,6 +91,7 @@ serve_task(void *task, service_t *service)
         service_fail(service, task);
     }
 
+    serving_end(&serving);
     current.task = NULL;
 
     if (current.object != NULL) {
@@ -165,6 +169,19 @@ bridge_current_task(PyObject *module, PyObject *unused)
     Py_XINCREF(current.object);
 
     return current.object;
+}
+
+
+static PyObject *
+bridge_thread_of(PyObject *module, PyObject *args)
+{
+    unsigned long long  task;
+
+    if (!PyArg_ParseTuple(args, "K:thread_of", &task)) {
+        return NULL;
+    }
+
+    return PyLong_FromUnsignedLong(serving_thread((void *) (uintptr_t) task));
 }
 
 
@@ -347,6 +364,8 @@ static PyMethodDef  bridge_methods[] = {
       "Answers the calls of a runtime until it is unloaded." },
     { "current_task", bridge_current_task, METH_NOARGS,
       "The call that this thread is serving, or None." },
+    { "thread_of", bridge_thread_of, METH_VARARGS,
+      "The thread that is running a call, or 0." },
     { "calls", bridge_calls, METH_VARARGS,
       "Awaited, answers the calls that wait." },
     { "poll_abandoned", bridge_poll_abandoned, METH_VARARGS,

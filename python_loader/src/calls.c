@@ -4,6 +4,7 @@
 
 #include "interpreter.h"
 #include "service.h"
+#include "serving.h"
 #include "task.h"
 
 #include <ngx_http_lua_ffi.h>
@@ -148,12 +149,18 @@ next_step(calls_t *calls, PyObject *thrown)
 static int
 step(calls_t *calls, PyObject *thrown, PyObject **waits_for)
 {
+    serving_t  serving;
+
     if (PyContext_Enter(calls->context) != 0) {
         return -1;
     }
 
+    serving_begin(&serving, calls->task);
+
     *waits_for = calls->coroutine == NULL ? first_step(calls)
                                           : next_step(calls, thrown);
+
+    serving_end(&serving);
 
     /* waiting, it would take what happens from its parent's event loop */
     interpreter_end_child(1);
@@ -388,6 +395,30 @@ calls_dealloc(PyObject *self)
 }
 
 
+static PyObject *
+calls_coroutine(PyObject *self, void *unused)
+{
+    PyObject  *coroutine;
+
+    coroutine = ((calls_t *) self)->coroutine;
+
+    if (coroutine == NULL) {
+        Py_RETURN_NONE;
+    }
+
+    Py_INCREF(coroutine);
+
+    return coroutine;
+}
+
+
+static PyGetSetDef  calls_getset[] = {
+    { "coroutine", calls_coroutine, NULL, "Of the call that waits, or None.",
+      NULL },
+    { NULL, NULL, NULL, NULL, NULL }
+};
+
+
 static PyMethodDef  calls_methods[] = {
     { "throw", calls_throw, METH_VARARGS,
       "Raises an exception in the call that waits." },
@@ -403,6 +434,7 @@ static PyType_Slot  calls_slots[] = {
     { Py_tp_iter, (void *) (uintptr_t) calls_await },
     { Py_tp_iternext, (void *) (uintptr_t) calls_next },
     { Py_am_await, (void *) (uintptr_t) calls_await },
+    { Py_tp_getset, calls_getset },
     { Py_tp_methods, calls_methods },
     { 0, NULL }
 };

@@ -116,6 +116,43 @@ embed_unload(void *tq)
 }
 
 
+/* Holds the GIL, and so nobody answers the task. */
+static void
+log_stack(void *task, PyObject *stack)
+{
+    if (PyBytes_Check(stack) && ngx_http_lua_ffi_time_left(task) != -1) {
+        ngx_http_lua_ffi_log_task(task, NGX_HTTP_LUA_FFI_LOG_WARN,
+                                  PyBytes_AS_STRING(stack),
+                                  (size_t) PyBytes_GET_SIZE(stack));
+    }
+}
+
+
+static void
+embed_overdue(void *tq, void *task)
+{
+    char              text[ERROR_MAX];
+    PyObject         *stack;
+    PyGILState_STATE  gil;
+
+    gil = PyGILState_Ensure();
+
+    stack = call_runtime("overdue", Py_BuildValue("KK",
+                                      (unsigned long long) (uintptr_t) tq,
+                                      (unsigned long long) (uintptr_t) task));
+    if (stack != NULL) {
+        log_stack(task, stack);
+        Py_DECREF(stack);
+
+    } else {
+        error_text(text, sizeof(text));
+        ngx_http_lua_ffi_log(tq, NGX_HTTP_LUA_FFI_LOG_ERR, text, strlen(text));
+    }
+
+    PyGILState_Release(gil);
+}
+
+
 static const char *
 embed_busy(void)
 {
@@ -146,6 +183,7 @@ const embed_t  resty_ffi_embed = {
     .start = interpreter_start,
     .load = embed_load,
     .unload = embed_unload,
+    .overdue = embed_overdue,
     .busy = embed_busy,
     .end = interpreter_end,
     .release = memory_release,

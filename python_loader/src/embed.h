@@ -19,9 +19,10 @@ typedef struct {
     /* Once, first.  library: where the loader was found.  NULL, or why not. */
     const char  *(*start)(const char *library);
 
-    /* libffi_init() and libffi_fini() of a runtime. */
+    /* libffi_init(), libffi_fini() and libffi_overdue() of a runtime. */
     int          (*load)(char *cfg, void *tq);
     void         (*unload)(void *tq);
+    void         (*overdue)(void *tq, void *task);
 
     /* Whether Python can be ended now: NULL, or why not. */
     const char  *(*busy)(void);

@@ -455,6 +455,14 @@ host_unload(void *tq)
 
 
 void
+host_overdue(void *tq, void *task)
+{
+    /* as above */
+    python.embed->overdue(tq, task);
+}
+
+
+void
 host_close(host_loader_t *loader, void *tq)
 {
     char         text[WHY_MAX + 128];

@@ -30,6 +30,9 @@ HOST_API int host_load(host_loader_t *loader, char *cfg, void *tq);
 /* Any thread; blocks.  A runtime's libffi_fini(). */
 HOST_API void host_unload(void *tq);
 
+/* Any thread; blocks.  A runtime's libffi_overdue(). */
+HOST_API void host_overdue(void *tq, void *task);
+
 /*
  * Any thread; blocks.  The loader is going to be unmapped.  Python goes when
  * no other loader holds it and it is safe; else it stays, idle, and the reason

@@ -29,6 +29,13 @@ libffi_fini(void *tq)
 
 
 LIBRARY_API void
+libffi_overdue(void *tq, void *task)
+{
+    host_overdue(tq, task);
+}
+
+
+LIBRARY_API void
 libffi_close(void *tq)
 {
     host_close(&loader, tq);
