@@ -41,7 +41,7 @@ def test_overdue_handler_is_logged_with_its_stack(python):
         ("handle", "inner()"),
         ("inner", "never.wait()"),
     ]
-    assert stack(python.nginx)[0] == f'  File "{path}", line 7, in handle'
+    assert stack(python.nginx)[0] == f'  File "{path}", line 8, in handle'
 
 
 def test_stack_bears_the_id_of_the_request(python):
@@ -74,6 +74,7 @@ def test_stack_is_that_of_the_thread_that_has_the_call(python):
         python.nginx.begin(path)
     assert python.call("app,init", method="late", timeout=1) == [False, "timeout"]
     assert wait_for(lambda: [name for name, _ in places(python.nginx)][:1]) == ["late"]
+    python.nginx.stop()
 
 
 def test_async_handler_that_blocks_its_loop_is_logged(python):
@@ -164,13 +165,12 @@ def test_deep_stack_is_cut(python):
         """
         import threading
         never = threading.Event()
-        def handle(depth):
-            return other(depth - 1) if depth else never.wait()
-        def other(depth):
-            return handle(depth)
-        serving = handle
+        def even(depth):
+            return odd(depth - 1) if depth else never.wait()
+        def odd(depth):
+            return even(depth - 1)
         def handle(request):
-            return serving(300)
+            return even(300)
         """,
     )
     python.start(http="lua_ffi_shutdown_timeout 300ms;")

@@ -2,7 +2,6 @@
 
 import re
 
-import pytest
 from harness.wait import wait_for
 
 # ---- recycling: max_requests, max_age

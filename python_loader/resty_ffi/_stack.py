@@ -42,16 +42,13 @@ def of_waiting(coroutine: Any) -> str:
 
 
 def _awaited(coroutine: Any) -> Iterator[Place]:
-    while coroutine is not None:
-        for name, awaits in _PARTS:
-            if hasattr(coroutine, name):
-                break
-        else:
+    while True:
+        parts = next((parts for parts in _PARTS if hasattr(coroutine, parts[0])), None)
+        if parts is None:
             return
-        frame = getattr(coroutine, name)
+        frame, coroutine = (getattr(coroutine, name) for name in parts)
         if frame is not None:
             yield frame, frame.f_lineno
-        coroutine = getattr(coroutine, awaits)
 
 
 def _format(places: Iterable[Place]) -> str:
