@@ -519,12 +519,12 @@ ngx_http_lua_ffi_core_unload(lua_State *L)
 static int
 ngx_http_lua_ffi_core_reload(lua_State *L)
 {
+    int                          n;
     ngx_msec_t                   timeout;
     const char                  *err;
     ngx_http_request_t          *r;
     ngx_http_lua_ffi_entry_t    *entry;
     ngx_http_lua_ffi_runtime_t  *rt;
-    ngx_http_lua_ffi_waiters_t  *waiters;
 
     entry = ngx_http_lua_ffi_core_entry(L);
     r = ngx_http_lua_ffi_core_request(L);
@@ -534,9 +534,9 @@ ngx_http_lua_ffi_core_reload(lua_State *L)
         return 1;
     }
 
-    waiters = ngx_http_lua_ffi_reload(entry, &err);
+    err = ngx_http_lua_ffi_reload_refusal(entry);
 
-    if (waiters == NULL) {
+    if (err != NULL) {
         return ngx_http_lua_ffi_core_error(L, err);
     }
 
@@ -544,7 +544,11 @@ ngx_http_lua_ffi_core_reload(lua_State *L)
     rt = ngx_http_lua_ffi_runtime_current(entry);
     timeout = 2 * rt->opts.load_timeout + NGX_HTTP_LUA_FFI_LOAD_SLACK_MS;
 
-    return ngx_http_lua_ffi_core_wait(L, r, waiters, timeout);
+    /* the wait comes first: it refuses phases that may not wait */
+    n = ngx_http_lua_ffi_core_wait(L, r, &entry->later, timeout);
+    ngx_http_lua_ffi_reload(entry);
+
+    return n;
 }
 
 

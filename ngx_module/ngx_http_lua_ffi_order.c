@@ -533,10 +533,9 @@ static void
 ngx_http_lua_ffi_order_reload(ngx_http_lua_ffi_job_t *job,
     ngx_http_lua_ffi_entry_t *entry)
 {
-    ngx_str_t                    name;
-    const char                  *err;
-    ngx_http_lua_ffi_item_t     *item;
-    ngx_http_lua_ffi_waiters_t  *waiters;
+    ngx_str_t                 name;
+    const char               *err;
+    ngx_http_lua_ffi_item_t  *item;
 
     item = ngx_alloc(sizeof(ngx_http_lua_ffi_item_t), ngx_cycle->log);
     if (item == NULL) {
@@ -554,14 +553,15 @@ ngx_http_lua_ffi_order_reload(ngx_http_lua_ffi_job_t *job,
     item->watcher.done = ngx_http_lua_ffi_order_reloaded;
     job->pending++;
 
-    waiters = ngx_http_lua_ffi_reload(entry, &err);
+    err = ngx_http_lua_ffi_reload_refusal(entry);
 
-    if (waiters != NULL) {
-        ngx_queue_insert_tail(&waiters->watchers, &item->watcher.link);
-
-    } else {
+    if (err != NULL) {
         ngx_http_lua_ffi_order_reloaded(&item->watcher, err);
+        return;
     }
+
+    ngx_queue_insert_tail(&entry->later.watchers, &item->watcher.link);
+    ngx_http_lua_ffi_reload(entry);
 }
 
 

@@ -5,42 +5,63 @@
 
 static ngx_http_lua_ffi_runtime_t *ngx_http_lua_ffi_reload_start(
     ngx_http_lua_ffi_entry_t *entry, ngx_uint_t reread);
+static ngx_uint_t ngx_http_lua_ffi_reload_loads(
+    ngx_http_lua_ffi_entry_t *entry);
 static ngx_uint_t ngx_http_lua_ffi_reload_runs(
     ngx_http_lua_ffi_entry_t *entry);
 static ngx_uint_t ngx_http_lua_ffi_reload_room(
     ngx_http_lua_ffi_runtime_t *rt);
 
 
-ngx_http_lua_ffi_waiters_t *
-ngx_http_lua_ffi_reload(ngx_http_lua_ffi_entry_t *entry, const char **err)
+const char *
+ngx_http_lua_ffi_reload_refusal(ngx_http_lua_ffi_entry_t *entry)
 {
+    if (ngx_http_lua_ffi_runtime_ending()) {
+        return NGX_HTTP_LUA_FFI_SHUTDOWN;
+    }
+
+    if (ngx_http_lua_ffi_reload_loads(entry)
+        || ngx_http_lua_ffi_reload_runs(entry))
+    {
+        return NULL;
+    }
+
+    return "unloaded";
+}
+
+
+void
+ngx_http_lua_ffi_reload(ngx_http_lua_ffi_entry_t *entry)
+{
+    const char                  *err;
     ngx_http_lua_ffi_runtime_t  *rt;
 
-    if (ngx_http_lua_ffi_runtime_ending()) {
-        *err = NGX_HTTP_LUA_FFI_SHUTDOWN;
-        return NULL;
+    if (ngx_http_lua_ffi_reload_loads(entry)) {
+        return;
     }
 
-    if (entry->next != NULL
-        || (entry->rt != NULL
-            && entry->rt->state == NGX_HTTP_LUA_FFI_LOADING))
-    {
-        return &entry->later;
-    }
+    err = ngx_http_lua_ffi_reload_refusal(entry);
 
     if (!ngx_http_lua_ffi_reload_runs(entry)) {
-        *err = "unloaded";
-        return NULL;
+        /* it has died, or was unloaded, while its successor loaded */
+        ngx_http_lua_ffi_registry_remove(entry);
     }
 
-    rt = ngx_http_lua_ffi_reload_start(entry, 1);
-
-    if (rt == NULL) {
-        *err = "no memory";
-        return NULL;
+    if (ngx_http_lua_ffi_waiters_empty(&entry->later)) {
+        return;
     }
 
-    return &rt->waiters;
+    if (err == NULL) {
+        err = "no memory";
+        rt = ngx_http_lua_ffi_reload_start(entry, 1);
+
+        if (rt != NULL) {
+            ngx_http_lua_ffi_waiters_move(&entry->later, &rt->waiters);
+            return;
+        }
+    }
+
+    ngx_http_lua_ffi_call_settle(&entry->later, err);
 }
 
 
@@ -65,6 +86,16 @@ ngx_http_lua_ffi_reload_recycle(ngx_http_lua_ffi_entry_t *entry,
                       "ffi: runtime \"%s\" is not replaced: no memory",
                       ffi_queue_name(entry->rt->queue));
     }
+}
+
+
+/* Whether a load is on its way. */
+static ngx_uint_t
+ngx_http_lua_ffi_reload_loads(ngx_http_lua_ffi_entry_t *entry)
+{
+    return entry->next != NULL
+           || (entry->rt != NULL
+               && entry->rt->state == NGX_HTTP_LUA_FFI_LOADING);
 }
 
 
@@ -155,7 +186,7 @@ ngx_http_lua_ffi_reload_swap(ngx_http_lua_ffi_entry_t *entry)
         ngx_http_lua_ffi_runtime_leave(old);
     }
 
-    ngx_http_lua_ffi_reload_over(entry);
+    ngx_http_lua_ffi_reload(entry);
 
     if (old != NULL && old->state == NGX_HTTP_LUA_FFI_READY) {
 
@@ -165,38 +196,4 @@ ngx_http_lua_ffi_reload_swap(ngx_http_lua_ffi_entry_t *entry)
 
         ngx_http_lua_ffi_runtime_close(old);
     }
-}
-
-
-void
-ngx_http_lua_ffi_reload_over(ngx_http_lua_ffi_entry_t *entry)
-{
-    const char                  *err;
-    ngx_http_lua_ffi_runtime_t  *rt;
-
-    if (!ngx_http_lua_ffi_reload_runs(entry)) {
-        /* it has died, or was unloaded, in the meantime */
-        ngx_http_lua_ffi_registry_remove(entry);
-    }
-
-    if (ngx_http_lua_ffi_waiters_empty(&entry->later)) {
-        return;
-    }
-
-    err = "unloaded";
-
-    if (ngx_http_lua_ffi_runtime_ending()) {
-        err = NGX_HTTP_LUA_FFI_SHUTDOWN;
-
-    } else if (entry->registered) {
-        err = "no memory";
-        rt = ngx_http_lua_ffi_reload_start(entry, 1);
-
-        if (rt != NULL) {
-            ngx_http_lua_ffi_waiters_move(&entry->later, &rt->waiters);
-            return;
-        }
-    }
-
-    ngx_http_lua_ffi_call_settle(&entry->later, err);
 }

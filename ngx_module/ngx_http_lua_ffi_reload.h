@@ -19,13 +19,15 @@
 #define NGX_HTTP_LUA_FFI_REPLACED_MAX  8
 
 
+/* Why nobody may wait for a reload, a static message; NULL: they may. */
+const char *ngx_http_lua_ffi_reload_refusal(ngx_http_lua_ffi_entry_t *entry);
+
 /*
- * Reads code afresh that can only be newer than now: a reload that is on its
- * way already may have read it before, so that another one follows it.
- * Returns those among whom one waits for the end, or NULL: *err is static.
+ * Reads code afresh for those who wait among entry->later.  A load that is on
+ * its way may have read it before they came: they wait until that is over,
+ * when this is called once more.
  */
-ngx_http_lua_ffi_waiters_t *ngx_http_lua_ffi_reload(
-    ngx_http_lua_ffi_entry_t *entry, const char **err);
+void ngx_http_lua_ffi_reload(ngx_http_lua_ffi_entry_t *entry);
 
 /*
  * Replaces the runtime by one of the same code: why says what for, for the
@@ -40,9 +42,6 @@ void ngx_http_lua_ffi_reload_recycle(ngx_http_lua_ffi_entry_t *entry,
  * is stuck leaves it those that nobody has polled.
  */
 void ngx_http_lua_ffi_reload_swap(ngx_http_lua_ffi_entry_t *entry);
-
-/* A load of the entry is over: what waited for that goes on. */
-void ngx_http_lua_ffi_reload_over(ngx_http_lua_ffi_entry_t *entry);
 
 
 #endif /* _NGX_HTTP_LUA_FFI_RELOAD_H_INCLUDED_ */

@@ -256,7 +256,7 @@ ngx_http_lua_ffi_runtime_loaded(ngx_http_lua_ffi_op_t *op)
         ngx_http_lua_ffi_reload_swap(rt->entry);
 
     } else {
-        ngx_http_lua_ffi_reload_over(rt->entry);
+        ngx_http_lua_ffi_reload(rt->entry);
     }
 }
 
@@ -299,7 +299,7 @@ ngx_http_lua_ffi_runtime_lose(ngx_http_lua_ffi_runtime_t *rt,
 
     ngx_http_lua_ffi_runtime_leave(rt);
     ngx_http_lua_ffi_runtime_settle(rt, error);
-    ngx_http_lua_ffi_reload_over(entry);
+    ngx_http_lua_ffi_reload(entry);
 
     ngx_http_lua_ffi_entry_release(entry);
 }

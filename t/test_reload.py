@@ -303,6 +303,24 @@ def test_reload_where_lua_cannot_wait_says_so(server):
     ]
 
 
+def test_reload_that_cannot_be_waited_for_is_not_begun(server):
+    nginx = server(
+        http=hold('ngx.load_ffi("serial")'),
+        server="""location /filter {
+            header_filter_by_lua_block {
+                require("harness").keep("it", coroutine.wrap(function()
+                    return package.loaded.held:__reload()
+                end)())
+            }
+            return 204;
+        }""",
+        lua=HELD,
+    )
+    nginx.get("/filter")
+    assert nginx.kept("it") == [None, "API disabled in the context of header_filter_by_lua*"]
+    assert nginx.values() == [True, "1"]
+
+
 def test_handle_that_is_collected_twice_does_no_harm(server):
     nginx = server(
         lua="""
