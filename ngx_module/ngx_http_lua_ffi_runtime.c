@@ -30,8 +30,6 @@ static void ngx_http_lua_ffi_runtime_settle(ngx_http_lua_ffi_runtime_t *rt,
     const char *error);
 static void ngx_http_lua_ffi_runtime_end(ngx_http_lua_ffi_runtime_t *rt,
     ngx_uint_t fini);
-static void ngx_http_lua_ffi_runtime_say(ngx_http_lua_ffi_runtime_t *rt,
-    ngx_uint_t level, const char **text);
 static void ngx_http_lua_ffi_runtime_gone(ngx_http_lua_ffi_op_t *op);
 static void ngx_http_lua_ffi_runtime_free_op(ngx_http_lua_ffi_op_t *op);
 static void ngx_http_lua_ffi_runtime_cancel(ngx_http_lua_ffi_runtime_t *rt,
@@ -239,8 +237,12 @@ ngx_http_lua_ffi_runtime_loaded(ngx_http_lua_ffi_op_t *op)
 
     rt->state = NGX_HTTP_LUA_FFI_READY;
 
-    ngx_http_lua_ffi_runtime_say(rt, NGX_LOG_WARN, &op->warning);
-    ngx_http_lua_ffi_runtime_say(rt, NGX_LOG_NOTICE, &op->notice);
+    if (op->notice != NULL) {
+        ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
+                      "ffi: runtime \"%s\": %s", ffi_queue_name(rt->queue),
+                      op->notice);
+        op->notice = NULL;
+    }
 
     ngx_http_lua_ffi_runtime_settle(rt, NULL);
 
@@ -491,19 +493,6 @@ ngx_http_lua_ffi_runtime_end(ngx_http_lua_ffi_runtime_t *rt, ngx_uint_t fini)
     op->fini = fini;
 
     ngx_http_lua_ffi_library_unload(op);
-}
-
-
-/* What a load found out of its library, once. */
-static void
-ngx_http_lua_ffi_runtime_say(ngx_http_lua_ffi_runtime_t *rt, ngx_uint_t level,
-    const char **text)
-{
-    if (*text != NULL) {
-        ngx_log_error(level, ngx_cycle->log, 0, "ffi: runtime \"%s\": %s",
-                      ffi_queue_name(rt->queue), *text);
-        *text = NULL;
-    }
 }
 
 
