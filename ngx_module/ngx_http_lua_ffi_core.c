@@ -344,6 +344,11 @@ ngx_http_lua_ffi_core_load(lua_State *L)
 
     rt = ngx_http_lua_ffi_runtime_current(entry);
 
+    if (rt == NULL) {
+        /* memory for the handle was found, and a finalizer has run */
+        return ngx_http_lua_ffi_core_error(L, "unloaded");
+    }
+
     if (rt->state == NGX_HTTP_LUA_FFI_READY) {
         return 1;
     }

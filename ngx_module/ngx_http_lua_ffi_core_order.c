@@ -43,7 +43,7 @@ ngx_http_lua_ffi_core_order(lua_State *L)
 
     ms = (ngx_msec_t) lua_tonumber(L, 3);
 
-    sent = ngx_http_lua_ffi_order_send(&lib, &cfg, ms, &err);
+    sent = ngx_http_lua_ffi_order_make(&lib, &cfg, ms, &err);
     if (sent == NULL) {
         return ngx_http_lua_ffi_core_error(L, err);
     }
@@ -52,8 +52,11 @@ ngx_http_lua_ffi_core_order(lua_State *L)
                                          ngx_http_lua_ffi_order_waiters(sent),
                                          ms, buf);
     if (ticket == -1) {
+        ngx_http_lua_ffi_order_cancel(sent);
         return ngx_http_lua_ffi_core_error(L, (char *) buf);
     }
+
+    ngx_http_lua_ffi_order_send(sent);
 
     lua_pushnumber(L, ticket);
     lua_pushnumber(L, ngx_http_lua_ffi_order_number(sent));

@@ -21,6 +21,10 @@ ngx_http_lua_ffi_eventfd_watch(ngx_http_lua_ffi_eventfd_t *efd, int fd,
     c->read->log = cycle->log;
     c->read->handler = handler;
 
+    /* not in the lists that some event methods keep */
+    c->read->index = NGX_INVALID_INDEX;
+    c->write->index = NGX_INVALID_INDEX;
+
     c->write->data = c;
     c->write->log = cycle->log;
     c->write->handler = ngx_http_lua_ffi_eventfd_dummy;

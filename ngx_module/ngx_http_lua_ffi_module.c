@@ -367,6 +367,7 @@ ngx_http_lua_ffi_exit_process(ngx_cycle_t *cycle)
     }
 
     ngx_http_lua_ffi_notify_shutdown();
+    ngx_http_lua_ffi_order_exit();
 
     if (ngx_http_lua_ffi_has_threads()) {
         /* runs first of all handlers, since it is registered last */

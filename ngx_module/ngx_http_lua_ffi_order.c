@@ -89,10 +89,9 @@ ngx_http_lua_ffi_order_init(ngx_cycle_t *cycle)
 
 
 ngx_http_lua_ffi_sent_t *
-ngx_http_lua_ffi_order_send(ngx_str_t *lib, ngx_str_t *cfg, ngx_msec_t ms,
+ngx_http_lua_ffi_order_make(ngx_str_t *lib, ngx_str_t *cfg, ngx_msec_t ms,
     const char **err)
 {
-    ngx_uint_t                  i;
     ngx_http_lua_ffi_sent_t    *sent;
     ngx_http_lua_ffi_shared_t  *shared;
 
@@ -111,11 +110,19 @@ ngx_http_lua_ffi_order_send(ngx_str_t *lib, ngx_str_t *cfg, ngx_msec_t ms,
     (void) ngx_http_lua_ffi_name_spell(lib);
 
     shared = ngx_http_lua_ffi_workers_lock();
-    sent->order = ngx_http_lua_ffi_order_create(shared, lib, cfg);
+
+    if (shared->pids[ngx_worker] != ngx_pid) {
+        /* a new one has its place already */
+        *err = NGX_HTTP_LUA_FFI_SHUTDOWN;
+
+    } else {
+        *err = "no shared memory for the order: wait until others are done";
+        sent->order = ngx_http_lua_ffi_order_create(shared, lib, cfg);
+    }
+
     ngx_http_lua_ffi_workers_unlock();
 
     if (sent->order == NULL) {
-        *err = "no shared memory for the order: wait until others are done";
         ngx_free(sent);
         return NULL;
     }
@@ -130,11 +137,27 @@ ngx_http_lua_ffi_order_send(ngx_str_t *lib, ngx_str_t *cfg, ngx_msec_t ms,
     sent->timer.cancelable = 1;
     ngx_add_timer(&sent->timer, NGX_HTTP_LUA_FFI_ORDER_CHECK_MS);
 
-    for (i = 0; i < sent->order->n; i++) {
-        ngx_http_lua_ffi_workers_ring(i);
-    }
-
     return sent;
+}
+
+
+void
+ngx_http_lua_ffi_order_send(ngx_http_lua_ffi_sent_t *sent)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < sent->order->n; i++) {
+        if (sent->order->workers[i].pid) {
+            ngx_http_lua_ffi_workers_ring(i);
+        }
+    }
+}
+
+
+void
+ngx_http_lua_ffi_order_cancel(ngx_http_lua_ffi_sent_t *sent)
+{
+    ngx_http_lua_ffi_order_free(sent->order);
 }
 
 
@@ -190,7 +213,10 @@ ngx_http_lua_ffi_order_create(ngx_http_lua_ffi_shared_t *shared,
     }
 
     for (i = 0; i < n; i++) {
-        if (shared->pids[i] && ngx_http_lua_ffi_order_exists(shared->pids[i])) {
+        if (shared->pids[i]
+            && shared->born[i] == shared->born[ngx_worker]
+            && ngx_http_lua_ffi_order_exists(shared->pids[i]))
+        {
             order->workers[i].pid = shared->pids[i];
             order->workers[i].state = NGX_HTTP_LUA_FFI_ORDER_SENT;
         }
@@ -356,22 +382,48 @@ ngx_http_lua_ffi_order_free(const ngx_http_lua_ffi_order_t *order)
 const ngx_http_lua_ffi_order_t *
 ngx_http_lua_ffi_order_result(ngx_uint_t number)
 {
+    ngx_queue_t                *q;
     ngx_http_lua_ffi_order_t   *order;
     ngx_http_lua_ffi_shared_t  *shared;
 
-    shared = ngx_http_lua_ffi_workers_lock();
-    order = ngx_http_lua_ffi_order_find(shared, number);
+    for (q = ngx_queue_head(&ngx_http_lua_ffi_sent_orders);
+         q != ngx_queue_sentinel(&ngx_http_lua_ffi_sent_orders);
+         q = ngx_queue_next(q))
+    {
+        order = ((ngx_http_lua_ffi_sent_t *)
+                 ngx_queue_data(q, ngx_http_lua_ffi_sent_t, link))->order;
 
-    if (order != NULL) {
+        if (order->number == 0 || order->number != number) {
+            continue;
+        }
+
+        shared = ngx_http_lua_ffi_workers_lock();
         (void) ngx_http_lua_ffi_order_is_over(shared, order);
 
-        /* nobody finds it any more to add to it */
+        /* no worker finds it any more to add to it */
         order->number = 0;
+        ngx_http_lua_ffi_workers_unlock();
+
+        return order;
     }
 
-    ngx_http_lua_ffi_workers_unlock();
+    return NULL;
+}
 
-    return order;
+
+void
+ngx_http_lua_ffi_order_exit(void)
+{
+    ngx_queue_t              *q;
+    ngx_http_lua_ffi_sent_t  *sent;
+
+    ngx_http_lua_ffi_workers_leave();
+
+    while (!ngx_queue_empty(&ngx_http_lua_ffi_sent_orders)) {
+        q = ngx_queue_head(&ngx_http_lua_ffi_sent_orders);
+        sent = ngx_queue_data(q, ngx_http_lua_ffi_sent_t, link);
+        ngx_http_lua_ffi_order_free(sent->order);
+    }
 }
 
 

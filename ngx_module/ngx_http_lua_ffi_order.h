@@ -63,12 +63,15 @@ typedef struct ngx_http_lua_ffi_sent_s  ngx_http_lua_ffi_sent_t;
 ngx_int_t ngx_http_lua_ffi_order_init(ngx_cycle_t *cycle);
 
 /*
- * Sends an order to all workers, this one included.  lib is as Lua has it,
- * cfg->data NULL means any.  It is forgotten some seconds after ms
- * milliseconds at the latest.  NULL: *err is static.
+ * An order to all workers of this configuration, this one included, to be sent
+ * or cancelled at once.  lib is as Lua has it, cfg->data NULL means any.  It is
+ * forgotten some seconds after ms milliseconds at the latest.  NULL: *err is
+ * static.
  */
-ngx_http_lua_ffi_sent_t *ngx_http_lua_ffi_order_send(ngx_str_t *lib,
+ngx_http_lua_ffi_sent_t *ngx_http_lua_ffi_order_make(ngx_str_t *lib,
     ngx_str_t *cfg, ngx_msec_t ms, const char **err);
+void ngx_http_lua_ffi_order_send(ngx_http_lua_ffi_sent_t *sent);
+void ngx_http_lua_ffi_order_cancel(ngx_http_lua_ffi_sent_t *sent);
 
 /* Who waits until each worker is done, or has exited. */
 ngx_http_lua_ffi_waiters_t *ngx_http_lua_ffi_order_waiters(
@@ -85,6 +88,9 @@ const ngx_http_lua_ffi_order_t *ngx_http_lua_ffi_order_result(
     ngx_uint_t number);
 
 void ngx_http_lua_ffi_order_free(const ngx_http_lua_ffi_order_t *order);
+
+/* At exit, last of all: no order reaches this worker, nor is left of it. */
+void ngx_http_lua_ffi_order_exit(void);
 
 /* At exit: nobody waits any more. */
 void ngx_http_lua_ffi_order_shutdown(const char *error);

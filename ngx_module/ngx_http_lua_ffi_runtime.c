@@ -404,8 +404,15 @@ ngx_http_lua_ffi_runtime_unload(ngx_http_lua_ffi_entry_t *entry)
         ngx_http_lua_ffi_runtime_cancel(entry->next, "unloaded");
     }
 
-    if (entry->rt != NULL && entry->rt->state == NGX_HTTP_LUA_FFI_READY) {
+    if (entry->rt == NULL) {
+        return;
+    }
+
+    if (entry->rt->state == NGX_HTTP_LUA_FFI_READY) {
         ngx_http_lua_ffi_runtime_close(entry->rt);
+
+    } else if (entry->rt->state == NGX_HTTP_LUA_FFI_LOADING) {
+        ngx_http_lua_ffi_runtime_cancel(entry->rt, "unloaded");
     }
 }
 

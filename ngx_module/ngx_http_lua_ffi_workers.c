@@ -75,12 +75,16 @@ ngx_int_t
 ngx_http_lua_ffi_workers_open(ngx_cycle_t *cycle,
     ngx_http_lua_ffi_workers_t *workers)
 {
-    ngx_uint_t           n;
-    ngx_core_conf_t     *ccf;
-    ngx_pool_cleanup_t  *cln;
+    ngx_uint_t                  n;
+    ngx_core_conf_t            *ccf;
+    ngx_slab_pool_t            *pool;
+    ngx_pool_cleanup_t         *cln;
+    ngx_http_lua_ffi_shared_t  *shared;
 
     ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
-    n = (ngx_uint_t) ccf->worker_processes;
+
+    /* a process without a master is one whatever is said of workers */
+    n = ngx_max((ngx_uint_t) ccf->worker_processes, 1);
 
     workers->bells = ngx_palloc(cycle->pool, n * sizeof(int));
     cln = ngx_pool_cleanup_add(cycle->pool, 0);
@@ -91,6 +95,14 @@ ngx_http_lua_ffi_workers_open(ngx_cycle_t *cycle,
 
     cln->handler = ngx_http_lua_ffi_workers_close;
     cln->data = workers;
+
+    /* no worker of this configuration runs, but those of others may */
+    pool = (ngx_slab_pool_t *) workers->zone->shm.addr;
+    shared = workers->zone->data;
+
+    ngx_shmtx_lock(&pool->mutex);
+    workers->number = ++shared->configurations;
+    ngx_shmtx_unlock(&pool->mutex);
 
     for ( /* void */ ; workers->n < n; workers->n++) {
         workers->bells[workers->n] = eventfd(0, EFD_NONBLOCK|EFD_CLOEXEC);
@@ -122,7 +134,11 @@ ngx_int_t
 ngx_http_lua_ffi_workers_join(ngx_cycle_t *cycle,
     ngx_http_lua_ffi_workers_t *workers, void (*answer)(void))
 {
-    ngx_http_lua_ffi_workers_lock()->pids[ngx_worker] = ngx_pid;
+    ngx_http_lua_ffi_shared_t  *shared;
+
+    shared = ngx_http_lua_ffi_workers_lock();
+    shared->pids[ngx_worker] = ngx_pid;
+    shared->born[ngx_worker] = workers->number;
     ngx_http_lua_ffi_workers_unlock();
 
     ngx_http_lua_ffi_answer_bell = answer;
@@ -143,11 +159,26 @@ ngx_http_lua_ffi_workers_rung(ngx_event_t *ev)
 
 
 void
+ngx_http_lua_ffi_workers_leave(void)
+{
+    ngx_http_lua_ffi_shared_t  *shared;
+
+    shared = ngx_http_lua_ffi_workers_lock();
+
+    if (shared->pids[ngx_worker] == ngx_pid) {
+        shared->pids[ngx_worker] = 0;
+    }
+
+    ngx_http_lua_ffi_workers_unlock();
+}
+
+
+void
 ngx_http_lua_ffi_workers_ring(ngx_uint_t worker)
 {
     uint64_t  one = 1;
 
-    /* fails only when it has rung four thousand million times unheard */
+    /* cannot fail but by ringing 2^64 times unheard */
     (void) !write(ngx_http_lua_ffi_conf()->workers.bells[worker], &one,
                   sizeof(one));
 }

@@ -16,12 +16,15 @@ typedef struct {
     ngx_shm_zone_t  *zone;
     int             *bells;
     ngx_uint_t       n;
+    ngx_uint_t       number;
 } ngx_http_lua_ffi_workers_t;
 
 
 /* In the shared memory, guarded by its mutex. */
 typedef struct {
     ngx_pid_t        pids[NGX_MAX_PROCESSES];    /* by ngx_worker; 0: none */
+    ngx_uint_t       born[NGX_MAX_PROCESSES];    /* for which configuration */
+    ngx_uint_t       configurations;             /* so far */
     ngx_queue_t      orders;
     ngx_uint_t       last;                       /* order's number */
 } ngx_http_lua_ffi_shared_t;
@@ -42,7 +45,13 @@ ngx_int_t ngx_http_lua_ffi_workers_open(ngx_cycle_t *cycle,
 ngx_int_t ngx_http_lua_ffi_workers_join(ngx_cycle_t *cycle,
     ngx_http_lua_ffi_workers_t *workers, void (*answer)(void));
 
-/* Worker.  Rings the bell of a worker, by ngx_worker. */
+/* Worker, at exit: leaves its place to the one that comes after it. */
+void ngx_http_lua_ffi_workers_leave(void);
+
+/*
+ * Worker.  Rings the bell of a worker, by ngx_worker, which must be of the same
+ * configuration: each has bells of its own.
+ */
 void ngx_http_lua_ffi_workers_ring(ngx_uint_t worker);
 
 /* Worker.  Between the two the shared memory is this process's own. */

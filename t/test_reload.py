@@ -321,6 +321,27 @@ def test_reload_that_cannot_be_waited_for_is_not_begun(server):
     assert nginx.values() == [True, "1"]
 
 
+def test_unload_by_a_finalizer_in_the_middle_of_a_load_does_no_harm(server):
+    nginx = server(
+        lua="""
+            collectgarbage("setpause", 1)
+            collectgarbage("setstepmul", 1000)
+            local outcomes = {}
+            for i = 1, 3000 do
+                local rt, err = ngx.load_ffi("echo")
+                outcomes[rt and "loaded" or err] = true
+                local proxy = newproxy(true)
+                getmetatable(proxy).__gc = function()
+                    if rt then rt:__unload() end
+                end
+            end
+            outcomes.unloaded = nil
+            return next(outcomes)
+        """
+    )
+    assert nginx.values() == ["loaded", True]
+
+
 def test_handle_that_is_collected_twice_does_no_harm(server):
     nginx = server(
         lua="""

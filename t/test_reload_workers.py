@@ -209,6 +209,21 @@ def test_workers_of_a_new_configuration_reload(server):
     assert nginx.values() == ["reloaded"] * WORKERS
 
 
+def test_process_without_a_master_reloads(server):
+    nginx = server(main="master_process off;", workers=0, lua=STATES % '"echo"')
+    nginx.log.wait("event method")
+    assert nginx.values() == ["not loaded"]
+
+
+def test_workers_that_are_no_more_are_not_asked(server):
+    nginx = server(workers=WORKERS, http=everywhere('ngx.load_ffi("echo")'), lua=STATES % '"echo"')
+    conf = nginx.folder / "nginx.conf"
+    conf.write_text(conf.read_text().replace(f"worker_processes {WORKERS};", "worker_processes 1;"))
+    nginx.config.workers = 1
+    nginx.reload()
+    assert nginx.values() == ["reloaded"]
+
+
 def test_thousand_orders_leave_nothing_behind(server):
     nginx = server(
         workers=WORKERS,
