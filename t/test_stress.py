@@ -79,7 +79,7 @@ LUA = {
     "/reload_all": """
         local libraries = {c = "echo", python = "ffi_python3", java = "ffi_java"}
         local workers, err = require("resty.ffi").reload(libraries[args.lang] or "echo")
-        return workers and "right" or err
+        return (workers or err == "shutting down") and "right" or err
     """,
     "/timeout": """
         local rt = ngx.load_ffi("told", args.id)

@@ -219,11 +219,11 @@ def test_poller_may_ask_again_after_the_end(server):
     nginx = server(
         lua={
             "/": 'return ngx.load_ffi("repoll"):get()',
-            "/unload": 'return ngx.load_ffi("repoll"):__unload()',
+            "/unload": 'return ngx.load_ffi("repoll"):__unload(10)',
         }
     )
     assert nginx.values() == [True, "served"]
-    nginx.values("/unload")
+    assert nginx.values("/unload") == [True]
     for _ in range(2):
         held = nginx.gate.wait()
         assert held.name == "ended"
