@@ -36,15 +36,9 @@ def hold(load):
 
 @pytest.fixture
 def folder(tmp_path):
-    """The folder of libversion.so, which replace() changes."""
+    """The folder of libversion.so, version 1."""
     library.build("version", tmp_path)
     return tmp_path
-
-
-def replace(folder, version):
-    """By rename, as an installer does."""
-    (folder / "new").mkdir(exist_ok=True)
-    library.build("version", folder / "new", {"VERSION": version}).rename(folder / "libversion.so")
 
 
 # ---- what changes, and for whom
@@ -53,7 +47,7 @@ def replace(folder, version):
 def test_handle_that_others_hold_follows_a_reload(server, folder):
     nginx = server(library_path=[folder], http=hold('ngx.load_ffi("version")'), lua=HELD)
     assert nginx.values() == [True, "1"]
-    replace(folder, "2")
+    library.replace("version", folder, {"VERSION": "2"})
     assert nginx.values("/reload") == [True]
     assert nginx.values() == [True, "2"]
 
@@ -68,7 +62,7 @@ def test_load_finds_what_was_reloaded(server, folder):
         },
     )
     nginx.values()
-    replace(folder, "2")
+    library.replace("version", folder, {"VERSION": "2"})
     nginx.values("/reload")
     assert nginx.values() == [True, "2"]
     assert nginx.values("/same") == [True]
@@ -88,7 +82,7 @@ def test_unpinned_library_is_unmapped_by_its_reload(server, folder):
         lua=HELD,
     )
     for version in "234":
-        replace(folder, version)
+        library.replace("version", folder, {"VERSION": version})
         nginx.values("/reload")
         assert nginx.values() == [True, version]
     wait_for(lambda: copies(nginx) == 1)

@@ -30,18 +30,6 @@ ENDPOINT = """
 """
 
 
-@pytest.fixture
-def folder(tmp_path):
-    library.build("version", tmp_path)
-    return tmp_path
-
-
-def replace(folder, version):
-    (folder / "new").mkdir(exist_ok=True)
-    new = library.build("version", folder / "new", {"VERSION": version})
-    new.rename(folder / "libversion.so")
-
-
 def everywhere(load):
     return f"init_worker_by_lua_block {{ package.loaded.held = assert({load}) }}"
 
@@ -65,14 +53,15 @@ VERSIONS = {
 }
 
 
-def test_every_worker_reloads(server, folder):
+def test_every_worker_reloads(server, tmp_path):
+    library.build("version", tmp_path)
     nginx = server(
         workers=WORKERS,
-        library_path=[folder],
+        library_path=[tmp_path],
         http=everywhere('ngx.load_ffi("version")'),
         lua=VERSIONS,
     )
-    replace(folder, "2")
+    library.replace("version", tmp_path, {"VERSION": "2"})
     (workers,) = nginx.values("/reload")
     assert [worker["state"] for worker in workers] == ["reloaded"] * WORKERS
     assert sorted(worker["pid"] for worker in workers) == nginx.workers()

@@ -52,6 +52,13 @@ def build(
     return output
 
 
+def replace(name: str, folder: Path, defines: dict[str, str] | None = None) -> None:
+    """Puts another build in the place of folder's at once, as an installer does."""
+    new = folder / "new"
+    new.mkdir(exist_ok=True)
+    build(name, new, defines).rename(folder / f"lib{name}.so")
+
+
 def build_all(folder: Path) -> Path:
     """Builds every library into folder, unless another process of this session
     already did, and returns folder."""
