@@ -313,7 +313,7 @@ def test_unpin_is_without_effect(java):
     threads = nginx.usage().threads
     for _ in range(5):
         assert nginx.values("/unpin") == ["x", True]
-    assert nginx.usage().threads <= threads
+    wait_for(lambda: nginx.usage().threads <= threads)
 
 
 def test_text_is_utf8_whatever_the_locale(java, tmp_path):

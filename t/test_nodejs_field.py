@@ -71,7 +71,7 @@ def test_its_poller_ends_with_the_runtime(field):
     assert field.answer("demo/echo,init", "hello") == "hello"
     threads = field.nginx.usage().threads
     field.unload("demo/echo,init")
-    assert field.nginx.usage().threads < threads
+    wait_for(lambda: field.nginx.usage().threads < threads)
     field.nginx.log.wait("the poller ends")
     assert field.answer("demo/echo,init", "again") == "again"
 

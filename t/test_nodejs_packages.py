@@ -4,6 +4,7 @@ import json
 import subprocess
 
 import pytest
+from harness.wait import wait_for
 
 ADDON = """
     typedef void *napi_value;
@@ -69,7 +70,7 @@ def test_threads_that_run_end_with_the_runtime(nodejs):
     assert nodejs.answer("app,init") == "run"
     assert nodejs.nginx.usage().threads >= before + 4
     nodejs.unload("app,init")
-    assert nodejs.nginx.usage().threads == before
+    wait_for(lambda: nodejs.nginx.usage().threads == before)
 
 
 @pytest.mark.parametrize(

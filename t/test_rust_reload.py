@@ -95,7 +95,7 @@ def test_unpinned_library_is_unmapped(nginx, flavour):
     assert is_mapped(nginx)
     assert nginx.values(f"/unload?cfg={flavour}{UNPIN}") == [True]
     wait_for(lambda: not is_mapped(nginx))
-    assert nginx.usage().threads == before
+    wait_for(lambda: nginx.usage().threads == before)
 
 
 @pytest.mark.parametrize("lib", ["rust_misuse", "rust_inspect"])
