@@ -2,7 +2,7 @@
 
 #include "ngx_http_lua_ffi_call.h"
 #include "ngx_http_lua_ffi_notify.h"
-#include "ngx_http_lua_ffi_order.h"
+#include "ngx_http_lua_ffi_sent.h"
 
 
 static void ngx_http_lua_ffi_core_push_worker(lua_State *L, ngx_uint_t id,
@@ -43,23 +43,23 @@ ngx_http_lua_ffi_core_order(lua_State *L)
 
     ms = (ngx_msec_t) lua_tonumber(L, 3);
 
-    sent = ngx_http_lua_ffi_order_make(&lib, &cfg, ms, &err);
+    sent = ngx_http_lua_ffi_sent_make(&lib, &cfg, ms, &err);
     if (sent == NULL) {
         return ngx_http_lua_ffi_core_error(L, err);
     }
 
     ticket = ngx_http_lua_ffi_call_await(r,
-                                         ngx_http_lua_ffi_order_waiters(sent),
+                                         ngx_http_lua_ffi_sent_waiters(sent),
                                          ms, buf);
     if (ticket == -1) {
-        ngx_http_lua_ffi_order_cancel(sent);
+        ngx_http_lua_ffi_sent_cancel(sent);
         return ngx_http_lua_ffi_core_error(L, (char *) buf);
     }
 
-    ngx_http_lua_ffi_order_send(sent);
+    ngx_http_lua_ffi_sent_send(sent);
 
     lua_pushnumber(L, ticket);
-    lua_pushnumber(L, ngx_http_lua_ffi_order_number(sent));
+    lua_pushnumber(L, ngx_http_lua_ffi_sent_number(sent));
 
     return 2;
 }
@@ -71,7 +71,7 @@ ngx_http_lua_ffi_core_order_result(lua_State *L)
     ngx_uint_t                       i;
     const ngx_http_lua_ffi_order_t  *order;
 
-    order = ngx_http_lua_ffi_order_result((ngx_uint_t) lua_tonumber(L, 1));
+    order = ngx_http_lua_ffi_sent_result((ngx_uint_t) lua_tonumber(L, 1));
 
     if (order == NULL) {
         lua_pushnil(L);
@@ -85,7 +85,7 @@ ngx_http_lua_ffi_core_order_result(lua_State *L)
         lua_rawseti(L, -2, i + 1);
     }
 
-    ngx_http_lua_ffi_order_free(order);
+    ngx_http_lua_ffi_sent_free(order);
 
     return 1;
 }

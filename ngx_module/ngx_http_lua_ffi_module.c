@@ -5,10 +5,11 @@
 #include "ffi_task.h"
 #include "ffi_thread.h"
 #include "ngx_http_lua_ffi_call.h"
+#include "ngx_http_lua_ffi_job.h"
 #include "ngx_http_lua_ffi_lua.h"
 #include "ngx_http_lua_ffi_notify.h"
-#include "ngx_http_lua_ffi_order.h"
 #include "ngx_http_lua_ffi_runtime.h"
+#include "ngx_http_lua_ffi_sent.h"
 
 #include <dlfcn.h>
 #include <stdlib.h>
@@ -329,7 +330,7 @@ ngx_http_lua_ffi_init_process(ngx_cycle_t *cycle)
     if (ngx_http_lua_ffi_pin(cycle) != NGX_OK
         || ngx_http_lua_ffi_call_init(cycle) != NGX_OK
         || ngx_http_lua_ffi_runtime_init(cycle) != NGX_OK
-        || ngx_http_lua_ffi_order_init(cycle) != NGX_OK)
+        || ngx_http_lua_ffi_job_init(cycle) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -367,7 +368,7 @@ ngx_http_lua_ffi_exit_process(ngx_cycle_t *cycle)
     }
 
     ngx_http_lua_ffi_notify_shutdown();
-    ngx_http_lua_ffi_order_exit();
+    ngx_http_lua_ffi_sent_exit();
 
     if (ngx_http_lua_ffi_has_threads()) {
         /* runs first of all handlers, since it is registered last */

@@ -7,8 +7,8 @@
 #include "ngx_http_lua_ffi_eventfd.h"
 #include "ngx_http_lua_ffi_library.h"
 #include "ngx_http_lua_ffi_module.h"
-#include "ngx_http_lua_ffi_order.h"
 #include "ngx_http_lua_ffi_runtime.h"
+#include "ngx_http_lua_ffi_sent.h"
 #include "ngx_http_lua_ffi_watch.h"
 
 #include <ngx_channel.h>
@@ -320,7 +320,7 @@ ngx_http_lua_ffi_notify_exit_check(void)
         && (ngx_msec_int_t) (ngx_current_msec
                              - ngx_http_lua_ffi_notify_exit_end()) >= 0)
     {
-        ngx_http_lua_ffi_order_shutdown(NGX_HTTP_LUA_FFI_SHUTDOWN);
+        ngx_http_lua_ffi_sent_shutdown(NGX_HTTP_LUA_FFI_SHUTDOWN);
         ngx_http_lua_ffi_runtime_shutdown();
     }
 }
@@ -405,7 +405,7 @@ ngx_http_lua_ffi_notify_shutdown(void)
         end = least;
     }
 
-    ngx_http_lua_ffi_order_shutdown(NGX_HTTP_LUA_FFI_SHUTDOWN);
+    ngx_http_lua_ffi_sent_shutdown(NGX_HTTP_LUA_FFI_SHUTDOWN);
     ngx_http_lua_ffi_runtime_shutdown();
 
     while (ngx_http_lua_ffi_runtime_any()

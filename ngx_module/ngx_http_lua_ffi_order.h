@@ -1,6 +1,6 @@
 /*
  * Orders: a worker has all workers reload what they run of a library, and
- * learns how each of them got on.
+ * learns how each of them got on.  This is what they share of one.
  *
  * Event loop only.
  */
@@ -9,10 +9,7 @@
 #define _NGX_HTTP_LUA_FFI_ORDER_H_INCLUDED_
 
 
-#include <ngx_config.h>
-#include <ngx_core.h>
-
-#include "ngx_http_lua_ffi_waiters.h"
+#include "ngx_http_lua_ffi_workers.h"
 
 
 typedef enum {
@@ -46,7 +43,7 @@ typedef struct {
 /* In shared memory. */
 typedef struct {
     ngx_queue_t                      link;
-    ngx_uint_t                       number;
+    ngx_uint_t                       number;     /* 0: workers find it no more */
     ngx_pid_t                        caller;
     ngx_uint_t                       caller_worker;
     ngx_str_t                        lib;
@@ -56,44 +53,35 @@ typedef struct {
 } ngx_http_lua_ffi_order_t;
 
 
-typedef struct ngx_http_lua_ffi_sent_s  ngx_http_lua_ffi_sent_t;
+/*
+ * Locked.  An order to all workers of this worker's configuration; NULL: no
+ * shared memory.
+ */
+ngx_http_lua_ffi_order_t *ngx_http_lua_ffi_order_create(
+    ngx_http_lua_ffi_shared_t *shared, ngx_str_t *lib, ngx_str_t *cfg);
 
-
-/* Takes this worker's place among those that take orders. */
-ngx_int_t ngx_http_lua_ffi_order_init(ngx_cycle_t *cycle);
+/* Locked. */
+void ngx_http_lua_ffi_order_destroy(ngx_http_lua_ffi_order_t *order);
 
 /*
- * An order to all workers of this configuration, this one included, to be sent
- * or cancelled at once.  lib is as Lua has it, cfg->data NULL means any.  It is
- * forgotten some seconds after ms milliseconds at the latest.  NULL: *err is
- * static.
+ * Locked.  Whether no worker is going to say more; those that are gone are
+ * marked.
  */
-ngx_http_lua_ffi_sent_t *ngx_http_lua_ffi_order_make(ngx_str_t *lib,
-    ngx_str_t *cfg, ngx_msec_t ms, const char **err);
-void ngx_http_lua_ffi_order_send(ngx_http_lua_ffi_sent_t *sent);
-void ngx_http_lua_ffi_order_cancel(ngx_http_lua_ffi_sent_t *sent);
-
-/* Who waits until each worker is done, or has exited. */
-ngx_http_lua_ffi_waiters_t *ngx_http_lua_ffi_order_waiters(
-    ngx_http_lua_ffi_sent_t *sent);
-
-ngx_uint_t ngx_http_lua_ffi_order_number(ngx_http_lua_ffi_sent_t *sent);
+ngx_uint_t ngx_http_lua_ffi_order_is_over(ngx_http_lua_ffi_shared_t *shared,
+    ngx_http_lua_ffi_order_t *order);
 
 /*
- * What became of an order of this worker, done or not; no worker changes it
- * any more.  NULL when the order was forgotten.  It is valid until it is freed,
- * or the event loop is entered.
+ * The next order to this worker, or NULL: a copy without workers[], freed with
+ * ngx_free().  It is finished once, however it goes.
  */
-const ngx_http_lua_ffi_order_t *ngx_http_lua_ffi_order_result(
-    ngx_uint_t number);
+ngx_http_lua_ffi_order_t *ngx_http_lua_ffi_order_take(void);
 
-void ngx_http_lua_ffi_order_free(const ngx_http_lua_ffi_order_t *order);
+/* name is printable; error NULL: reloaded. */
+void ngx_http_lua_ffi_order_report(ngx_uint_t number, u_char *name,
+    const char *error);
 
-/* At exit, last of all: no order reaches this worker, nor is left of it. */
-void ngx_http_lua_ffi_order_exit(void);
-
-/* At exit: nobody waits any more. */
-void ngx_http_lua_ffi_order_shutdown(const char *error);
+/* Tells the caller, too. */
+void ngx_http_lua_ffi_order_finish(ngx_uint_t number);
 
 
 #endif /* _NGX_HTTP_LUA_FFI_ORDER_H_INCLUDED_ */
