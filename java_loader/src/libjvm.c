@@ -67,7 +67,7 @@ find(char path[PATH_MAX], char *error, size_t size)
     }
 
     snprintf(error, size, "no Java: neither %s nor a folder in " SYSTEM_VMS
-             " has" LIBJVM "; install a JRE >= 17, or say where it is with "
+             " has " LIBJVM "; install a JRE >= 17, or say where it is with "
              "\"env JAVA_HOME=...;\" in nginx.conf", JAVA_HOME);
 
     return -1;
