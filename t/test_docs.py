@@ -1,46 +1,84 @@
-"""What docs/python.md tells people to type."""
-
-import re
-import subprocess
-import sys
+"""What README.md and docs/ tell people to type is done, block by block, by harness.reader."""
 
 import pytest
-from harness import target
-from harness.config import TESTS
+from harness import reader, target
+from harness.reader import ROOT, Reader
 
-pytestmark = pytest.mark.no_asan("an nginx of resty-ffi's own has no libasan")
+pytestmark = pytest.mark.no_asan("most of it runs without nginx, or in one of its own")
 
-DOC = (TESTS.parent / "docs" / "python.md").read_text()
+DOCUMENTS = {
+    path.name: path
+    for path in (ROOT / "README.md", ROOT / "examples" / "README.md", *ROOT.glob("docs/*.md"))
+    if reader.blocks(path)
+}
+
+# Blocks that have an HTML comment "not run" with the reason.
+NOT_RUN = 1
+
+# Where a document's commands are typed, when that is not /srv/app.
+FOLDERS = {"rust.md": "srv/counter"}
+
+# What fragments are put into, for @.
+WRAPS = {
+    "python.md": {
+        "python": """
+import asyncio
+import resty_ffi
+from resty_ffi.testing import Runtime
+async def book(request):
+    await asyncio.sleep(0)
+    return b"paid " + request
+@
+with Runtime(resty_ffi.serve(Shop)) as shop:
+    assert shop.pay(b"5") == b"paid 5"
+""",
+    },
+}
 
 
-def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```$", DOC, re.MULTILINE | re.DOTALL)
+@pytest.mark.parametrize("name", sorted(DOCUMENTS))
+def test_reader_can_do_what_it_says(name, tmp_path, server):
+    follower = Reader(tmp_path, server, cwd=FOLDERS.get(name, "srv/app"), wraps=WRAPS.get(name, {}))
+    try:
+        for block in reader.blocks(DOCUMENTS[name]):
+            if not block.reason and block.language != "text":
+                follower.do(block)
+    finally:
+        follower.close()
+
+
+@pytest.mark.parametrize("name", sorted(DOCUMENTS))
+def test_code_says_its_language(name):
+    assert all(block.language for block in reader.blocks(DOCUMENTS[name]))
+    assert reader.indented(DOCUMENTS[name]) == []
+
+
+def test_few_blocks_are_not_run():
+    skipped = [
+        f"{name}:{block.line}: {block.reason}"
+        for name, path in DOCUMENTS.items()
+        for block in reader.blocks(path)
+        if block.reason
+    ]
+    assert len(skipped) == NOT_RUN, "\n".join(skipped)
 
 
 @pytest.fixture
 def counter(tmp_path):
-    """The folder with the files of the first ten minutes."""
-    for source in blocks("python"):
-        name = re.match(r"# (\w+\.py)\n", source)
-        if name:
-            (tmp_path / name[1]).write_text(source)
+    """The folder with the files of python.md's first ten minutes."""
+    for block in reader.blocks(DOCUMENTS["python.md"]):
+        if block.file:
+            (tmp_path / block.file).write_text(block.text)
     return tmp_path
-
-
-def test_first_handler_passes_its_tests(counter, monkeypatch):
-    monkeypatch.setenv("NGINX_BIN", target.find().nginx)
-    run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", counter],
-        cwd=counter,
-        capture_output=True,
-        text=True,
-    )
-    assert "2 passed" in run.stdout, run.stdout
 
 
 def test_location_lets_as_many_pass_as_it_says(counter, resty_ffi_nginx, monkeypatch):
     monkeypatch.setenv("NGINX_BIN", target.find().nginx)
-    (location,) = (block for block in blocks("nginx") if "location /api/" in block)
+    (location,) = (
+        block.text
+        for block in reader.blocks(DOCUMENTS["python.md"])
+        if "location /api/" in block.text
+    )
     site = resty_ffi_nginx(
         "counter:init",
         cfg='{"limit": 1}',
@@ -50,3 +88,40 @@ def test_location_lets_as_many_pass_as_it_says(counter, resty_ffi_nginx, monkeyp
     )
     statuses = [site.get("/api/").status for _ in range(101)]
     assert statuses == [502] * 100 + [429]
+
+
+BROKEN = {
+    "command that fails": "```sh\nfalse\n```",
+    "package that nobody installs": "```sh\napt-get install no-such-package\n```",
+    "option of the build that is none": "```sh\npip install . -Csetup-args=-Dno-such=1\n```",
+    "verb of the Makefile that is none": "```sh\nmake no-such-verb\n```",
+    "command of ours that is none": "```sh\nresty-ffi no-such-command\n```",
+    "Lua that raises": "```lua\nerror('no')\n```",
+    "Lua that says something else": "```lua\nngx.say(1)  --> 2\n```",
+    "directive that is none": "```nginx\nlua_ffi_no_such 1;\n```",
+    "location that fails": "```nginx\nlocation /a { return 500; }\n```",
+    "Python that raises": "```python\nraise ValueError\n```",
+    "JavaScript that throws": "```js\nrequire('no-such');\n```",
+    "Rust that no example has": "```rust\nfn no_such() {}\n```",
+    "a language that nobody runs": "```cobol\nSTOP RUN.\n```",
+}
+
+
+@pytest.mark.parametrize("markdown", BROKEN.values(), ids=BROKEN)
+def test_reader_notices(markdown, tmp_path, server):
+    document = tmp_path / "broken.md"
+    document.write_text(f"Text.\n\n{markdown}\n")
+    (block,) = reader.blocks(document)
+    sick = []
+
+    def keep(**options):
+        sick.append(server(start=False, **options))
+        if sick[-1].check_config().returncode:
+            raise RuntimeError("nginx does not start")
+        sick[-1].start()
+        return sick[-1]
+
+    follower = Reader(tmp_path / "reader", keep)
+    with pytest.raises((AssertionError, AttributeError, RuntimeError)):
+        follower.do(block)
+    follower.close()

@@ -1,24 +1,19 @@
-"""examples/java, and what docs/java.md tells people to type."""
+"""examples/java, and the location of docs/java.md."""
 
 import datetime
 import ipaddress
-import re
-import subprocess
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from harness import reader
 from harness.config import TESTS
-from harness.java import compile_into, jar, tool
+from harness.java import compile_into
 from harness.port import Port
 
 EXAMPLES = TESTS.parent / "examples" / "java"
-DOC = (TESTS.parent / "docs" / "java.md").read_text()
-
-
-def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```$", DOC, re.MULTILINE | re.DOTALL)
+DOC = reader.blocks(TESTS.parent / "docs" / "java.md")
 
 
 def test_echo(java):
@@ -82,22 +77,15 @@ def test_http2_client_asks_a_tls_server(java, certificate):
 @pytest.fixture
 def counter(java):
     """The first ten minutes, compiled."""
-    for source in blocks("java"):
-        name = re.search(r"class (\w+)", source)[1]
-        path = java.folder / f"{name}.java"
-        path.write_text(source)
-        compile_into(java.classes, [path], str(java.classes))
+    (source,) = (block.text for block in DOC if block.file == "Counter.java")
+    path = java.folder / "Counter.java"
+    path.write_text(source)
+    compile_into(java.classes, [path])
     return java
 
 
-def test_first_handler_passes_its_test(counter):
-    path = f"{jar()}:{counter.classes}"
-    run = subprocess.run([tool("java"), "-cp", path, "CounterTest"], capture_output=True, text=True)
-    assert run.stdout == "ok\n", run.stderr
-
-
 def test_location_lets_as_many_pass_as_it_says(counter):
-    (location,) = blocks("nginx")
+    (location,) = (block.text for block in DOC if "location /api/" in block.text)
     location = location.replace("/srv/app/classes", str(counter.classes)).replace("100", "2")
     nginx = counter.start(http="upstream backend { server unix:/nonexistent; }", server=location)
     nginx.expect_log("connect.. to unix:/nonexistent failed")

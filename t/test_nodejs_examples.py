@@ -20,9 +20,6 @@ from harness.nodejs import Nodejs
 EXAMPLES = TESTS.parent / "examples" / "nodejs"
 
 
-DOC = (TESTS.parent / "docs" / "nodejs.md").read_text()
-
-
 def run_tests(file):
     """As docs/nodejs.md says."""
     packages = target.find().libdir / "node_modules"
@@ -42,14 +39,6 @@ def run_tests(file):
 )
 def test_unit_test_passes_under_a_plain_node(file):
     run_tests(TESTS.parent / file)
-
-
-@pytest.mark.no_asan("runs no nginx")
-def test_code_in_the_docs_passes_its_test(tmp_path):
-    for source in re.findall(r"^```js\n(.*?)^```$", DOC, re.MULTILINE | re.DOTALL):
-        name = re.match(r"// ([\w.]+\.js)\n", source)
-        (tmp_path / name[1]).write_text(source)
-    run_tests(tmp_path / "counter.test.js")
 
 
 def test_echo_in_nginx(nodejs):
