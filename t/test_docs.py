@@ -1,7 +1,9 @@
 """What README.md and docs/ tell people to type is done, block by block, by harness.reader."""
 
+import re
+
 import pytest
-from harness import reader, target
+from harness import process, reader, target
 from harness.reader import ROOT, Reader
 
 pytestmark = pytest.mark.no_asan("most of it runs without nginx, or in one of its own")
@@ -88,6 +90,31 @@ def test_location_lets_as_many_pass_as_it_says(counter, resty_ffi_nginx, monkeyp
     )
     statuses = [site.get("/api/").status for _ in range(101)]
     assert statuses == [502] * 100 + [429]
+
+
+def named(table):
+    """The names in the first column of a table, <n> being a number, <x> a text."""
+    rows = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+    names = [name for row in rows for name in re.findall(r"`([^`]+)`", row)]
+    patterns = [re.sub(r"<\w+>", ".+", name.replace("<n>", "[0-9]+")) for name in names]
+    return [re.compile(pattern) for pattern in patterns]
+
+
+def test_threads_have_the_names_of_the_table(server):
+    loads = """
+        assert(ngx.load_ffi("echo"))
+        assert(ngx.load_ffi("go_apps", "echo"))
+        assert(ngx.load_ffi("rust_apps", "echo"))
+        assert(ngx.load_ffi("ffi_python3", "echo,init"))
+        assert(ngx.load_ffi("ffi_nodejs", "echo,init"))
+    """
+    nginx = server(lua=loads)
+    nginx.values()
+    document = DOCUMENTS["overview.md"].read_text()
+    table = document.partition("| name |")[2].partition("\n\n")[0]
+    found = set(process.thread_names(nginx.worker))
+    assert {name for name in found if not any(p.fullmatch(name) for p in named(table))} == set()
+    assert found >= {"nginx", "ffi-1", "ffi-2", "ffi-3", "ffi-4", "ffi-5", "ffi-python"}
 
 
 BROKEN = {

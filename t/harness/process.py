@@ -54,6 +54,15 @@ def title(pid: int) -> str:
     return ""
 
 
+def thread_names(pid: int) -> list[str]:
+    """As top -H shows them."""
+    names = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(OSError):  # it has ended
+            names.append((task / "comm").read_text().rstrip("\n"))
+    return names
+
+
 def kill(pid: int) -> None:
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)

@@ -160,6 +160,7 @@ class Reader:
             "READER_PORT": str(self._port.number),
             "READER_ROOT": str(ROOT),
             "READER_URL": self._server.url if self._server else "",
+            "READER_WORKER": str(self._server.worker) if self._server else "",
         }
 
     # ---- nginx
