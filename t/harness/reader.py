@@ -1,6 +1,6 @@
 """Someone who does what a document says, block by block, in a folder of its own.
 
-What is in the folders /srv and /opt there is below that folder here. Commands that
+What is in /srv, /opt and /run there is below that folder here. Commands that
 would change the machine or take minutes are stood in for by those of tools/: these
 check what they are given, against the tree. All else is real.
 """
@@ -93,7 +93,7 @@ class Reader:
         self._port = Port()
         self._closing = ExitStack()
         self._closing.callback(self._port.release)
-        for path in (self._cwd, folder / "srv/lib"):
+        for path in (self._cwd, folder / "srv/lib", folder / "run"):
             path.mkdir(parents=True)
 
     def close(self) -> None:
@@ -116,7 +116,7 @@ class Reader:
             run(self._here(self._wraps.get(block.language, "@").replace("@", block.text)))
 
     def _here(self, text: str) -> str:
-        text = re.sub(r"(?<![\w/.])/(srv|opt)/", rf"{self._folder}/\1/", text)
+        text = re.sub(r"(?<![\w/.])/(srv|opt|run)/", rf"{self._folder}/\1/", text)
         return text.replace("/path/to/resty-ffi", str(ROOT))
 
     # ---- commands
