@@ -65,6 +65,26 @@ def test_few_blocks_are_not_run():
     assert len(skipped) == NOT_RUN, "\n".join(skipped)
 
 
+def anchors(path):
+    """What GitHub makes of the headings."""
+    code = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", code.sub("", path.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize(
+    "path", [ROOT / "README.md", *sorted(ROOT.glob("*/*.md"))], ids=lambda path: path.name
+)
+def test_links_lead_somewhere(path):
+    dead = []
+    for link in re.findall(r"\]\((?!https?:)([^)\s]+)\)", path.read_text()):
+        name, _, anchor = link.partition("#")
+        there = path.parent / name if name else path
+        if not there.exists() or (anchor and anchor not in anchors(there)):
+            dead.append(link)
+    assert dead == []
+
+
 @pytest.fixture
 def counter(tmp_path):
     """The folder with the files of python.md's first ten minutes."""
