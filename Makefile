@@ -46,8 +46,8 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH):/usr/sbin
 # $(call install,VENV,BUILD_FOLDER,MESON_OPTIONS): builds and installs.
 define install
 @scripts/unpack_libnode
-$1/bin/pip install --quiet --no-build-isolation --no-deps . \
-	--config-settings=build-dir=$2 \
+PATH="$(CURDIR)/$1/bin:$$PATH" $1/bin/pip install --quiet --no-build-isolation \
+	--no-deps . --config-settings=build-dir=$2 \
 	$(patsubst %,--config-settings=setup-args=%,-Dwerror=$(WERROR) $3)
 endef
 

@@ -44,6 +44,27 @@ def pytest_runtest_makereport(item: pytest.Item, call: Any) -> Any:
     return report
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What the tests have counted, see the fixture figure."""
+    reports = [report for some in terminalreporter.stats.values() for report in some]
+    figures = {
+        (report.nodeid.partition("::")[2], text)
+        for report in reports
+        for name, text in getattr(report, "user_properties", [])
+        if name == "figure"
+    }
+    if figures:
+        terminalreporter.section("figures")
+    for test, text in sorted(figures):
+        terminalreporter.line(f"{test}: {text}")
+
+
+@pytest.fixture
+def figure(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """figure("50 reloads, 0 lost") is printed at the end of the report."""
+    return lambda text: record_property("figure", text)
+
+
 @pytest.fixture(scope="session")
 def libraries(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """The folder of the C, Go and Rust test libraries."""

@@ -1,11 +1,11 @@
 """Classes written for lua-resty-ffi, which reach nginx's functions by themselves."""
 
-import fcntl
 import subprocess
 
 import pytest
 from harness.config import TESTS
 from harness.java import compile_into
+from harness.once import once
 
 FIELD = TESTS / "apps" / "java_field"
 
@@ -14,15 +14,14 @@ FIELD = TESTS / "apps" / "java_field"
 def field_classes(java_apps):
     """The class path of the app: it, and jnr-ffi of Maven Central."""
     folder = java_apps.parent / "java_field"
-    folder.mkdir(exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "done").exists():
-            copying = ["mvn", "-q", "-B", "-f", str(FIELD), "dependency:copy-dependencies"]
-            subprocess.run([*copying, f"-DoutputDirectory={folder}/jars"], check=True)
-            compile_into(folder / "classes", [FIELD / "App.java"], f"{folder}/jars/*")
-            (folder / "done").touch()
+    once(folder, "app", lambda: build(folder))
     return f"{folder}/classes:{folder}/jars/*"
+
+
+def build(folder):
+    copying = ["mvn", "-q", "-B", "-f", str(FIELD), "dependency:copy-dependencies"]
+    subprocess.run([*copying, f"-DoutputDirectory={folder}/jars"], check=True)
+    compile_into(folder / "classes", [FIELD / "App.java"], f"{folder}/jars/*")
 
 
 @pytest.mark.parametrize("mark", ["", "?"])

@@ -392,7 +392,7 @@ class Clients:
         await writer.wait_closed()
 
 
-def test_reloads_under_load_lose_no_call(server, lang):
+def test_reloads_under_load_lose_no_call(server, lang, figure):
     echo = """
         local ok, res, err = load_app("echo"):echo(ngx.var.args)
         local text = ok and res or tostring(err or res)
@@ -419,7 +419,9 @@ def test_reloads_under_load_lose_no_call(server, lang):
 
     reload(lang.warm_up)
     before = nginx.usage()
-    reload(RELOADS or lang.cycles // 2)
+    reloads = RELOADS or lang.cycles // 2
+    reload(reloads)
+    figure(f"{reloads} reloads, {clients.right} calls right, {len(clients.wrong)} wrong or lost")
 
     assert (clients.wrong, clients.right > CLIENTS) == ([], True)
     wait_for(lambda: nginx.usage().threads <= before.threads + MAY_GROW_THREADS)

@@ -33,17 +33,6 @@ def test_reload_takes_new_calls_at_once(server):
     assert before.result() == [True, "before"]
 
 
-def test_quit_answers_what_is_in_flight(server):
-    nginx = server(lua='return ngx.load_ffi("gate"):wait("held")')
-    call = nginx.begin()
-    held = nginx.gate.wait()
-    nginx.signal("QUIT")
-    wait_for(nginx.shutting_down)
-    held.open("answered")
-    assert call.result() == [True, "answered"]
-    assert nginx.stop() == 0
-
-
 def test_quit_waits_for_a_slow_start(server):
     nginx = server(lua='return ngx.load_ffi("slow_start", "x"):get()')
     call = nginx.begin()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import subprocess
 from pathlib import Path
 
 from .config import TESTS
 from .library import INCLUDE
+from .once import once
 
 APPS = TESTS / "apps" / "go"
 
@@ -35,14 +35,11 @@ def build(source: Path, output: Path, text: str = "") -> Path:
 def build_all(folder: Path) -> None:
     """Builds LIBRARIES into folder, unless another process of this session
     already did."""
-    folder.mkdir(exist_ok=True)
-    done = folder / "go-done"
-    with (folder / "go-lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not done.exists():
-            for name in LIBRARIES:
-                build(APPS / name, folder / f"lib{name}.so")
-            done.touch()
+    once(
+        folder,
+        "go",
+        lambda: [build(APPS / name, folder / f"lib{name}.so") for name in LIBRARIES],
+    )
 
 
 def compile_with_the_contract(source: Path) -> None:

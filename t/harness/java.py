@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import subprocess
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Sequence
 
 from . import target
 from .config import TESTS
+from .once import once
 from .python import Python
 
 APPS = TESTS / "apps" / "java"
@@ -54,13 +54,7 @@ def pack(path: Path, folder: Path) -> Path:
 def build_apps(folder: Path) -> Path:
     """Compiles t/apps/java into folder, unless another process of this session
     already did, and returns folder."""
-    folder.mkdir(exist_ok=True)
-    done = folder / "done"
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not done.exists():
-            compile_into(folder, sorted(APPS.glob("*.java")))
-            done.touch()
+    once(folder, "java", lambda: compile_into(folder, sorted(APPS.glob("*.java"))))
     return folder
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import subprocess
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from . import target
 from .config import TESTS
+from .once import once
 
 SOURCES = TESTS / "lib"
 INCLUDE = TESTS.parent / "include"
@@ -62,14 +62,8 @@ def replace(name: str, folder: Path, defines: dict[str, str] | None = None) -> N
 def build_all(folder: Path) -> Path:
     """Builds every library into folder, unless another process of this session
     already did, and returns folder."""
-    folder.mkdir(exist_ok=True)
-    done = folder / "done"
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not done.exists():
-            for source in sorted(SOURCES.glob("*.c"), key=_needs_others):
-                build(source.stem, folder)
-            done.touch()
+    sources = sorted(SOURCES.glob("*.c"), key=_needs_others)
+    once(folder, "c", lambda: [build(source.stem, folder) for source in sources])
     return folder
 
 

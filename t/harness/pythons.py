@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from . import target
 from .config import TESTS
+from .once import once
 
 PROJECT = TESTS.parent
 
@@ -79,16 +79,14 @@ def _embeddable(path: str) -> OtherPython | None:
 def build_all(folder: Path) -> list[OtherPython]:
     """Loaders of two versions at least, and of all there are, in folder/lib,
     beside what is installed; built once per session."""
-    folder.mkdir(exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        pythons = _at_least_two(folder)
-        if not (folder / "done").exists():
-            shutil.copytree(target.find().libdir, folder / "lib", symlinks=True)
-            for python in pythons:
-                _build(python, folder)
-            (folder / "done").touch()
-    return pythons
+    once(folder, "pythons", lambda: _build_into(folder))
+    return _at_least_two(folder)
+
+
+def _build_into(folder: Path) -> None:
+    shutil.copytree(target.find().libdir, folder / "lib", symlinks=True)
+    for python in _at_least_two(folder):
+        _build(python, folder)
 
 
 def _at_least_two(folder: Path) -> list[OtherPython]:

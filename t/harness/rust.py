@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 import subprocess
 from pathlib import Path
 
 from .config import TESTS
+from .once import once
 
 PROJECT = TESTS.parent
 CRATES = TESTS / "apps" / "rust"
@@ -19,12 +19,8 @@ def build_all(folder: Path) -> Path:
 
     Raises CalledProcessError; cargo has said why on standard error.
     """
-    done = folder / "rust.done"
-    with (folder / "rust.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not done.exists():
-            _build([path.name for path in CRATES.glob("rust_*")], folder)
-            done.touch()
+    crates = [path.name for path in CRATES.glob("rust_*")]
+    once(folder, "rust", lambda: _build(crates, folder))
     return folder
 
 
