@@ -143,7 +143,7 @@ lint: $(VENV)/lint.stamp ## check style and types
 	$(VENV)/bin/mypy
 	luacheck --quiet lua t bench
 	shellcheck .ci/run ngx_module/model/check $(addprefix scripts/,apt_install cargo_install clippy go unpack_libnode) \
-		$(addprefix java_loader/,build_jar find_jdk)
+		$(addprefix java_loader/,build_jar find_jdk) t/tools/*
 	set -e; for module in $(GO_MODULES); do $(GO) -C $$module vet ./...; done
 	test -z "$$($$($(GO) env GOROOT)/bin/gofmt -l sdk examples t | tee /dev/stderr)"
 	@scripts/cargo_install

@@ -211,8 +211,8 @@ class Reader:
         assert run.returncode == 0, run.stderr
 
     def _do_js(self, text: str) -> None:
-        os.environ.setdefault("NODE_PATH", str(target.find().libdir / "node_modules"))
-        run = self._run([shutil.which("node"), "-e", text])
+        packages = target.find().libdir / "node_modules"
+        run = self._run(["env", f"NODE_PATH={packages}", "node", "-e", text])
         assert run.returncode == 0, run.stderr
 
     def _do_rust(self, text: str) -> None:
