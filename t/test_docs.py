@@ -55,6 +55,20 @@ def test_code_says_its_language(name):
     assert reader.indented(DOCUMENTS[name]) == []
 
 
+# Commands that find files by themselves.
+FINDERS = re.compile(r"^(pytest|cargo|go (test|build)|.*node --test)", re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", sorted(DOCUMENTS))
+def test_each_file_is_run(name):
+    found = reader.blocks(DOCUMENTS[name])
+    for number, block in enumerate(found):
+        if block.file:
+            stem = block.file.split(".")[0]
+            later = [other.text for other in found[number + 1 :] if not other.reason]
+            assert any(stem in text or FINDERS.search(text) for text in later), block.file
+
+
 def test_few_blocks_are_not_run():
     skipped = [
         f"{name}:{block.line}: {block.reason}"

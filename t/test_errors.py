@@ -57,6 +57,10 @@ worker process \\d+
 )
 
 
+def documented():
+    return re.findall(r"`([^`]+)`", DOC)
+
+
 def spans():
     """The messages of the document: what its tables have in code, in the first column."""
     return [
@@ -96,13 +100,33 @@ def is_made_of(text, parts):
 
 
 def test_every_message_is_documented():
-    text = ["\0".join(messages.fixed(code)) for code in re.findall(r"`([^`]+)`", DOC)]
+    text = ["\0".join(messages.fixed(code)) for code in documented()]
     missing = []
     for path, literal in sorted(literals()):
         wanted = re.compile(".*".join(map(re.escape, messages.fixed(literal))))
         if not literal.startswith(NO_MESSAGES) and not any(map(wanted.search, text)):
             missing.append(f"{path}: {literal}")
     assert not missing, "\n".join(missing)
+
+
+# How the module gives an error of one word.
+WORD = re.compile(
+    r"(?:error|cancel|settle|failed|lose)\([^;\"]*\"(\w+)\"|(?:verdict|err|error) = \"(\w+)\""
+    r"|return \"(\w+)\";"
+)
+
+
+def test_every_word_is_documented():
+    sources = (messages.ROOT / "ngx_module").glob("ngx_http_lua_ffi_*.c")
+    found = {
+        word
+        for source in sources
+        for match in WORD.finditer(source.read_text())
+        for word in match.groups()
+        if word
+    }
+    assert found >= {"timeout", "unloaded"}
+    assert found <= set(documented())
 
 
 def test_every_documented_message_is_in_the_sources():
