@@ -140,6 +140,12 @@ def test_every_documented_message_is_in_the_sources():
     assert not unknown, "\n".join(unknown)
 
 
+def test_every_message_has_a_mend():
+    rows = re.findall(r"^\| (.+) \|$", DOC, re.MULTILINE)
+    assert [row for row in rows if "" in [cell.strip() for cell in row.split(" | ")]] == []
+    assert not re.search(r"\| \|$", DOC, re.MULTILINE)
+
+
 def test_what_is_no_message_is_there():
     known = [literal for _, literal in literals()]
     stale = [start for start in NO_MESSAGES if not any(text.startswith(start) for text in known)]
