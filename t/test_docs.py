@@ -79,6 +79,29 @@ def test_few_blocks_are_not_run():
     assert len(skipped) == NOT_RUN, "\n".join(skipped)
 
 
+LUA_DOC = DOCUMENTS["lua.md"].read_text()
+
+
+def test_lua_doc_has_every_directive():
+    module = (ROOT / "ngx_module" / "ngx_http_lua_ffi_module.c").read_text()
+    directives = re.findall(r'ngx_string\("(lua_ffi_\w+)"\)', module)
+    assert directives
+    assert [name for name in directives if f"| `{name}` *" not in LUA_DOC] == []
+
+
+def test_lua_doc_has_every_option_and_function():
+    source = (ROOT / "lua" / "resty" / "ffi.lua").read_text()
+    options = set(re.findall(r"\bopts\.(\w+)", source))
+    functions = set(re.findall(r"^    (\w+) = [\w.]+,$", source.rpartition("return {")[2], re.M))
+    operations = set(re.findall(r"^    (__\w+) = \w+,$", source, re.MULTILINE))
+    assert len(options) >= 9
+    assert {"load", "reload"} <= functions
+    assert {"__unload", "__reload"} <= operations
+    assert [name for name in options if f"| `{name}` |" not in LUA_DOC] == []
+    assert [name for name in functions if f"`{name}`" not in LUA_DOC] == []
+    assert [name for name in operations if f"## rt:{name}" not in LUA_DOC] == []
+
+
 def anchors(path):
     """What GitHub makes of the headings."""
     code = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
