@@ -79,6 +79,30 @@ def test_few_blocks_are_not_run():
     assert len(skipped) == NOT_RUN, "\n".join(skipped)
 
 
+def inline(pattern):
+    """What comes behind it in code within a line, in all documents."""
+    texts = [path.read_text() for path in (ROOT / "README.md", *ROOT.glob("*/*.md"))]
+    code = [code for text in texts for code in re.findall(r"(?<!`)`([^`]+)`(?!`)", text)]
+    return {match[1] for line in code if (match := re.match(pattern, " ".join(line.split())))}
+
+
+def test_verbs_and_commands_in_the_text_are_there():
+    verbs = inline(r"make ([a-z][\w-]*)")
+    makefile = (ROOT / "Makefile").read_text()
+    assert len(verbs) > 5
+    assert [verb for verb in verbs if not re.search(rf"^{verb}:", makefile, re.MULTILINE)] == []
+    commands = inline(r"resty-ffi ([a-z][\w-]*)")
+    cli = (ROOT / "python_loader" / "resty_ffi" / "cli.py").read_text()
+    assert len(commands) > 4
+    assert [command for command in commands if f'"{command}"' not in cli] == []
+
+
+def test_files_in_the_text_are_there():
+    paths = inline(r"((?:scripts|t|examples|sdk|bench|ngx_module)/[\w./-]+)")
+    assert len(paths) > 5
+    assert [path for path in paths if not (ROOT / path.rstrip(".")).exists()] == []
+
+
 LUA_DOC = DOCUMENTS["lua.md"].read_text()
 
 
