@@ -166,10 +166,14 @@ format: $(VENV)/lint.stamp ## format the Python, Go and Rust files
 	cargo fmt --all
 
 .PHONY: bench
-bench: $(VENV)/test.stamp ## compare ways of calling, and what a call adds to a request
+bench: $(VENV)/bench.stamp ## compare ways of calling, and what a call adds to a request
 	@scripts/apt_install $(BENCH_PACKAGES)
 	$(call install,$(VENV),$(PLAIN))
 	@$(VENV)/bin/python bench/run.py
+
+.PHONY: plots
+plots: $(VENV)/bench.stamp ## draw what make bench has measured
+	$(VENV)/bin/python bench/plots.py
 
 .PHONY: clean
 clean: ## remove what was built
@@ -188,6 +192,10 @@ clean: ## remove what was built
 	@scripts/apt_install $(TEST_PACKAGES)
 	@scripts/cargo_install
 	$*/bin/pip install --quiet --group test
+	@touch $@
+
+%/bench.stamp: %/test.stamp
+	$*/bin/pip install --quiet --group bench
 	@touch $@
 
 %/lint.stamp: %/test.stamp
