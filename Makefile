@@ -20,7 +20,7 @@ BUILD_PACKAGES := gcc libc6-dev 'libluajit2-5.1-dev|libluajit-5.1-dev' nginx-dev
 	python3-dev python3-venv 'default-jdk-headless|openjdk-17-jdk-headless'
 RUN_PACKAGES := nginx libnginx-mod-http-lua
 TEST_PACKAGES := $(RUN_PACKAGES) curl etcd-server libnginx-mod-stream maven openssl procps \
-	$(if $(shell command -v node),,nodejs)
+	valgrind $(if $(shell command -v node),,nodejs)
 BENCH_PACKAGES := $(TEST_PACKAGES) wrk
 MODEL_PACKAGES := gcc libc6-dev spin
 LINT_PACKAGES := lua-check shellcheck
@@ -166,10 +166,19 @@ format: $(VENV)/lint.stamp ## format the Python, Go and Rust files
 	cargo fmt --all
 
 .PHONY: bench
-bench: $(VENV)/test.stamp ## compare ways of calling, and what a call adds to a request
+bench: $(VENV)/bench.stamp ## compare ways of calling, and what a call adds to a request
 	@scripts/apt_install $(BENCH_PACKAGES)
 	$(call install,$(VENV),$(PLAIN))
 	@$(VENV)/bin/python bench/run.py
+
+.PHONY: plots
+plots: $(VENV)/bench.stamp ## draw what make bench has measured
+	$(VENV)/bin/python bench/plots.py
+
+.PHONY: instructions
+instructions: $(VENV)/test.stamp ## count the instructions of a call, which a test compares with
+	$(call install,$(VENV),$(PLAIN))
+	$(VENV)/bin/python bench/instructions.py
 
 .PHONY: clean
 clean: ## remove what was built
@@ -188,6 +197,10 @@ clean: ## remove what was built
 	@scripts/apt_install $(TEST_PACKAGES)
 	@scripts/cargo_install
 	$*/bin/pip install --quiet --group test
+	@touch $@
+
+%/bench.stamp: %/test.stamp
+	$*/bin/pip install --quiet --group bench
 	@touch $@
 
 %/lint.stamp: %/test.stamp

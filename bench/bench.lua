@@ -1,7 +1,6 @@
 -- Times echoes, one way of calling at a time.
 
 local format = string.format
-local load_ffi = ngx.load_ffi
 local now = ngx.now
 local spawn = ngx.thread.spawn
 local tcp = ngx.socket.tcp
@@ -12,8 +11,10 @@ local wait = ngx.thread.wait
 local _M = {}
 
 
-local function runtime(library, cfg)
-    local rt = assert(load_ffi(library, cfg))
+-- Each way returns a function that makes one echo for a light thread.
+
+function _M.runtime(rt)
+    assert(rt)
 
     return function()
         return function(request)
@@ -24,7 +25,17 @@ local function runtime(library, cfg)
 end
 
 
-local function socket(path)
+function _M.thread(run)
+    return function()
+        return function(request)
+            local ok, response = run(request)
+            return ok and response or error(response)
+        end
+    end
+end
+
+
+function _M.socket(path)
     -- A connection per light thread, kept open: the best case of a socket.
     return function()
         local sock = tcp()
@@ -37,19 +48,6 @@ local function socket(path)
         end
     end
 end
-
-
-local ways = {
-    C = function() return runtime("echo") end,
-    Rust = function() return runtime("rust_apps", "echo") end,
-    Go = function() return runtime("go_apps", "echo") end,
-    ["Node.js"] = function() return runtime("ffi_nodejs", "echo,init,") end,
-    Java = function() return runtime("ffi_java", "Echo,init") end,
-    Python = function() return runtime("ffi_python3", "sync_echo,init") end,
-    async = function() return runtime("ffi_python3", "async_echo,init") end,
-    cffi = function() return runtime("ffi_python3", "cffi_echo,init") end,
-    socket = function() return socket(ngx.config.prefix() .. "echo.sock") end,
-}
 
 
 local function repeat_echo(echo, request, calls)
@@ -81,8 +79,7 @@ end
 
 -- Returns the seconds that a call takes, from as many calls as nginx's clock
 -- of milliseconds needs.
-function _M.run(way, size, threads)
-    local connect = ways[way]()
+function _M.run(connect, size, threads)
     local request = ("x"):rep(size)
     local echoes = {}
 

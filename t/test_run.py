@@ -5,18 +5,16 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from harness import process, target
+from harness.run import COMMAND, running, started
 from harness.wait import wait_for
 
 pytestmark = pytest.mark.no_asan("the command starts an nginx of its own, without libasan")
-
-COMMAND = Path(sys.executable).parent / "resty-ffi"
 
 KV = """
 import resty_ffi
@@ -45,66 +43,6 @@ class KV:
     def __call__(self, request):
         return b"called with " + (request or b"nothing")
 """
-
-
-class Run:
-    def __init__(self, started, folder):
-        self._started = started
-        self.output = ""
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-        self.folder = folder
-        self.port = int(wait_for(lambda: re.search(r"serves http://.*:(\d+)", self.output))[1])
-
-    def _read(self):
-        for line in self._started.stdout:
-            self.output += line
-
-    def wait(self, text):
-        wait_for(lambda: text in self.output)
-
-    def ask(self, path="/", body=None):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        try:
-            connection.request("POST" if body is not None else "GET", path, body)
-            response = connection.getresponse()
-            return response.status, response.read().decode().rstrip("\n")
-        finally:
-            connection.close()
-
-    def end(self, number=signal.SIGINT):
-        self.signal(number)
-        return self._started.wait(20)
-
-    def signal(self, number):
-        self._started.send_signal(number)
-
-
-@contextmanager
-def started(folder, *arguments, handler="app:KV"):
-    command = [COMMAND, "run", handler, "--port", "0", *arguments]
-    env = {**os.environ, "NGINX_BIN": target.find().nginx}
-    run = subprocess.Popen(
-        command,
-        cwd=folder,
-        env=env,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    try:
-        yield run
-    finally:
-        if run.poll() is None:
-            run.terminate()
-        run.wait(20)
-
-
-@contextmanager
-def running(folder, *arguments, handler="app:KV"):
-    with started(folder, *arguments, handler=handler) as run:
-        yield Run(run, folder)
 
 
 def fails(folder, *arguments, handler="app:KV", code=1, **env):

@@ -28,7 +28,7 @@ class Echo(asyncio.Protocol):
 
 
 async def main(path: str) -> None:
-    server = await asyncio.get_running_loop().create_unix_server(Echo, path)
+    server = await asyncio.get_running_loop().create_unix_server(Echo, path, backlog=2048)
     await server.serve_forever()
 
 
