@@ -22,6 +22,8 @@ RUN_PACKAGES := nginx libnginx-mod-http-lua
 TEST_PACKAGES := $(RUN_PACKAGES) etcd-server libnginx-mod-stream maven openssl \
 	$(if $(shell command -v node),,nodejs)
 BENCH_PACKAGES := $(TEST_PACKAGES) wrk
+# make matrix tests there: Debian 12, 13 and what will be 14.
+SUITES ?= bookworm trixie sid
 MODEL_PACKAGES := gcc libc6-dev spin
 LINT_PACKAGES := lua-check shellcheck
 RUSTFMT_PACKAGE := 'rustfmt-web|rustfmt'
@@ -118,6 +120,14 @@ asan: $(ASAN_VENV)/test.stamp ## the same under AddressSanitizer
 	$(ASAN_VENV)/bin/meson test -C build/asan --print-errorlogs
 	RESTY_FFI_ASAN=1 $(call pytest,$(ASAN_VENV))
 
+.PHONY: matrix
+matrix: $(SUITES:%=matrix-%) ## test on Debian 12, 13 and sid, SUITES=sid on one; as root
+
+.PHONY: $(SUITES:%=matrix-%)
+$(SUITES:%=matrix-%): matrix-%:
+	@scripts/apt_install debootstrap
+	scripts/on_debian $* make unit e2e JOBS=$(JOBS) WERROR=true
+
 .PHONY: soak
 soak: $(VENV)/test.stamp ## all languages in one worker under load, for ten minutes
 	$(call install,$(VENV),$(PLAIN))
@@ -142,7 +152,7 @@ lint: $(VENV)/lint.stamp ## check style and types
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	luacheck --quiet lua t bench
-	shellcheck .ci/run ngx_module/model/check $(addprefix scripts/,apt_install cargo_install clippy go unpack_libnode) \
+	shellcheck .ci/run ngx_module/model/check $(addprefix scripts/,apt_install cargo_install clippy go on_debian unpack_libnode) \
 		$(addprefix java_loader/,build_jar find_jdk)
 	set -e; for module in $(GO_MODULES); do $(GO) -C $$module vet ./...; done
 	test -z "$$($$($(GO) env GOROOT)/bin/gofmt -l sdk examples t | tee /dev/stderr)"
