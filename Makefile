@@ -24,7 +24,7 @@ TEST_PACKAGES := $(RUN_PACKAGES) etcd-server libnginx-mod-stream maven openssl \
 BENCH_PACKAGES := $(TEST_PACKAGES) wrk
 # Debian 12, 13 and what will be 14.
 SUITES ?= bookworm trixie sid
-DEB_PACKAGES := $(BUILD_PACKAGES) debhelper dh-python dpkg-dev meson
+DEB_PACKAGES := $(BUILD_PACKAGES) build-essential debhelper dh-python dpkg-dev meson
 MODEL_PACKAGES := gcc libc6-dev spin
 LINT_PACKAGES := lua-check shellcheck
 RUSTFMT_PACKAGE := 'rustfmt-web|rustfmt'
