@@ -22,6 +22,9 @@ RUN_PACKAGES := nginx libnginx-mod-http-lua
 TEST_PACKAGES := $(RUN_PACKAGES) curl etcd-server libnginx-mod-stream maven openssl procps \
 	valgrind $(if $(shell command -v node),,nodejs)
 BENCH_PACKAGES := $(TEST_PACKAGES) wrk
+# Debian 12, 13 and what will be 14.
+SUITES ?= bookworm trixie sid
+DEB_PACKAGES := $(BUILD_PACKAGES) build-essential debhelper dh-python dpkg-dev meson
 MODEL_PACKAGES := gcc libc6-dev spin
 LINT_PACKAGES := lua-check shellcheck
 RUSTFMT_PACKAGE := 'rustfmt-web|rustfmt'
@@ -118,6 +121,35 @@ asan: $(ASAN_VENV)/test.stamp ## the same under AddressSanitizer
 	$(ASAN_VENV)/bin/meson test -C build/asan --print-errorlogs
 	RESTY_FFI_ASAN=1 $(call pytest,$(ASAN_VENV))
 
+.PHONY: matrix
+matrix: $(SUITES:%=matrix-%) ## test on Debian 12, 13 and sid, SUITES=sid on one; as root
+
+.PHONY: $(SUITES:%=matrix-%)
+$(SUITES:%=matrix-%): matrix-%:
+	@scripts/apt_install debootstrap
+	scripts/on_debian $* make unit e2e JOBS=$(JOBS) WERROR=true
+
+.PHONY: deb
+deb: ## build Debian packages in build/deb
+	@scripts/apt_install $(DEB_PACKAGES)
+	rm -rf build/deb
+	mkdir -p build/deb/resty-ffi
+	tar -c --exclude=./build --exclude=./.venv --exclude=./.git . | tar -x -C build/deb/resty-ffi
+	cd build/deb/resty-ffi && PATH=/usr/sbin:/usr/bin:/sbin:/bin \
+		dpkg-buildpackage --build=binary --no-sign --jobs=$(JOBS)
+
+.PHONY: trydeb
+trydeb: $(SUITES:%=trydeb-%) ## build and try them on fresh ones of SUITES; as root
+
+.PHONY: $(SUITES:%=trydeb-%)
+$(SUITES:%=trydeb-%): trydeb-%:
+	@scripts/apt_install debootstrap
+	scripts/on_debian $* make deb JOBS=$(JOBS)
+	rm -rf build/debian/$*-fresh
+	scripts/on_debian $*-fresh true
+	cp build/debian/$*/usr/src/resty-ffi/build/deb/*.deb build/debian/$*-fresh/tmp
+	scripts/on_debian $*-fresh scripts/try_deb /tmp
+
 .PHONY: soak
 soak: $(VENV)/test.stamp ## all languages in one worker under load, for ten minutes
 	$(call install,$(VENV),$(PLAIN))
@@ -142,7 +174,8 @@ lint: $(VENV)/lint.stamp ## check style and types
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	luacheck --quiet lua t bench
-	shellcheck .ci/run ngx_module/model/check $(addprefix scripts/,apt_install cargo_install clippy go unpack_libnode) \
+	shellcheck .ci/run debian/tests/http ngx_module/model/check \
+		$(addprefix scripts/,apt_install cargo_install clippy go on_debian try_deb unpack_libnode) \
 		$(addprefix java_loader/,build_jar find_jdk) t/tools/*
 	set -e; for module in $(GO_MODULES); do $(GO) -C $$module vet ./...; done
 	test -z "$$($$($(GO) env GOROOT)/bin/gofmt -l sdk examples t | tee /dev/stderr)"

@@ -11,7 +11,7 @@
 static ngx_uint_t ngx_http_lua_ffi_location_try(
     ngx_http_lua_ffi_location_t *location, const char *dir, size_t dir_len,
     const char *file);
-static void ngx_http_lua_ffi_location_own_dir(char *dir, size_t size);
+static void ngx_http_lua_ffi_location_own_dir(char *dir);
 
 
 static ngx_uint_t
@@ -34,20 +34,24 @@ ngx_http_lua_ffi_location_try(ngx_http_lua_ffi_location_t *location,
 }
 
 
-/* The folder of this module, where its loaders are installed. */
+/*
+ * The folder of this module, where its loaders are installed; the real one,
+ * since a package puts a link to it where nginx looks for modules.
+ */
 static void
-ngx_http_lua_ffi_location_own_dir(char *dir, size_t size)
+ngx_http_lua_ffi_location_own_dir(char *dir)
 {
     char     *slash;
     Dl_info   info;
 
     *dir = '\0';
 
-    if (dladdr(&ngx_http_lua_ffi_module, &info) == 0) {
+    if (dladdr(&ngx_http_lua_ffi_module, &info) == 0
+        || realpath(info.dli_fname, dir) == NULL)
+    {
+        *dir = '\0';
         return;
     }
-
-    (void) snprintf(dir, size, "%s", info.dli_fname);
 
     slash = strrchr(dir, '/');
 
@@ -119,7 +123,7 @@ ngx_http_lua_ffi_location_find(ngx_str_t *name,
         }
     }
 
-    ngx_http_lua_ffi_location_own_dir(own, sizeof(own));
+    ngx_http_lua_ffi_location_own_dir(own);
 
     if (!ngx_http_lua_ffi_location_try(location, own, strlen(own), file)) {
         (void) snprintf(location->path, sizeof(location->path), "%s", file);

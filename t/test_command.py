@@ -72,6 +72,16 @@ def test_printed_configuration_is_accepted_by_nginx(tmp_path):
     assert check.returncode == 0, check.stderr
 
 
+def test_lines_that_nginx_has_already_are_not_printed(fake_nginx, tmp_path):
+    conf = tmp_path / "nginx.conf"
+    nginx = fake_nginx("1.22.1", f"--modules-path={tmp_path} --conf-path={conf}")
+    names = ["ndk_http_module.so", "ngx_http_lua_module.so", target.MODULE]
+    for name in names:
+        (tmp_path / name).touch()
+    conf.write_text("".join(f"load_module modules/{name};\n" for name in names))
+    assert "load_module" not in run("conf", "--nginx", nginx).stdout
+
+
 def test_doctor_finds_nothing_wrong_here():
     check = run("doctor")
     assert check.returncode == 0, check.stdout

@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from harness import library
+from harness import library, target
 from harness.wait import wait_for
 
 ECHO = 'return ngx.load_ffi("echo"):echo("hello")'
@@ -55,6 +55,16 @@ def test_library_path_is_searched_in_order(server, tmp_path):
 
 def test_dynamic_linker_is_asked_last(server, libraries):
     nginx = server(library_path=[], env={"LD_LIBRARY_PATH": str(libraries)}, lua=ECHO)
+    assert nginx.values() == [True, "hello"]
+
+
+def test_library_beside_the_module_that_a_link_leads_to_is_found(server, libraries, tmp_path):
+    for path in (target.find().module, libraries / "libecho.so"):
+        shutil.copy(path, tmp_path)
+    link = tmp_path / "modules" / target.MODULE
+    link.parent.mkdir()
+    link.symlink_to(tmp_path / target.MODULE)
+    nginx = server(library_path=[], modules=["lua"], main=f"load_module {link};", lua=ECHO)
     assert nginx.values() == [True, "hello"]
 
 

