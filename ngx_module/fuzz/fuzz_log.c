@@ -15,8 +15,14 @@
 #include <stdlib.h>
 
 
-/* Lines are made more than fit only by writing a text again. */
-#define TIMES_MAX  8
+/*
+ * A text is short patterns, repeated: a few times as a rule, else often enough
+ * for more lines than fit.
+ */
+#define PATTERNS     4
+#define PATTERN_MAX  16
+#define TIMES_FEW    224
+#define TIMES_MANY   150
 
 
 static ffi_queue_t  *queue;
@@ -74,6 +80,38 @@ end(ffi_task_t *task)
 }
 
 
+/* Ends where it ends. */
+static char *
+make_text(input_t *input, size_t *len)
+{
+    char        *text;
+    size_t       i, n, times;
+    unsigned     patterns;
+    const char  *pattern;
+
+    text = NULL;
+    *len = 0;
+
+    for (patterns = 0; input->left && patterns < PATTERNS; patterns++) {
+        times = 1 + input_byte(input);
+
+        if (times > TIMES_FEW) {
+            times = (times - TIMES_FEW) * TIMES_MANY;
+        }
+
+        pattern = input_text(input, 1 + input_byte(input) % PATTERN_MAX, &n);
+        text = realloc(text, *len + n * times + 1);
+        check(text != NULL);
+
+        for (i = 0; i < n * times; i++) {
+            text[(*len)++] = pattern[i % n];
+        }
+    }
+
+    return text;
+}
+
+
 static void
 check_line(const ffi_log_line_t *line, int level, const char *id,
     size_t id_len)
@@ -92,38 +130,39 @@ check_line(const ffi_log_line_t *line, int level, const char *id,
 }
 
 
-/* The lines are the text so many times, in order, but for what was dropped. */
+/* The lines are the text, in order, but for what was dropped at its end. */
 static void
-check_text(const char *text, size_t len, unsigned times, int level,
-    const char *id, size_t id_len)
+check_text(const char *text, size_t len, int level, const char *id,
+    size_t id_len)
 {
-    size_t           i, at, end;
+    size_t           i, at;
+    unsigned         lines;
     ffi_log_line_t  *line;
 
     at = 0;
-    end = len * times;
 
-    while ((line = ffi_log_take()) != NULL) {
+    for (lines = 0; (line = ffi_log_take()) != NULL; lines++) {
         check_line(line, level, id, id_len);
 
-        while (text[at % len] == '\n') {
+        while (at < len && text[at] == '\n') {
             at++;
         }
 
         for (i = 0; i < line->len; i++, at++) {
-            check(at < end);
-            check(line->text[i] == (is_printable(text[at % len])
-                                    ? text[at % len] : '?'));
+            check(at < len);
+            check(line->text[i] == (is_printable(text[at]) ? text[at] : '?'));
         }
 
         free(line);
     }
 
-    while (at < end && text[at % len] == '\n') {
+    while (at < len && text[at] == '\n') {
         at++;
     }
 
-    check((ffi_log_dropped() > 0) == (at < end));
+    check(lines <= FFI_LOG_LINES_MAX);
+    check(at == len || lines == FFI_LOG_LINES_MAX);
+    check((ffi_log_dropped() > 0) == (at < len));
     check(!ffi_log_pending());
 }
 
@@ -132,31 +171,29 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     int          level;
+    char        *text;
     size_t       name_len, id_len, len;
     input_t      input = { data, size };
-    unsigned     i, times;
     ffi_task_t  *task;
-    const char  *name, *id, *text;
+    const char  *name, *id;
 
     level = (int8_t) input_byte(&input);
-    times = 1 + input_byte(&input) % TIMES_MAX;
     name = input_text(&input, input_byte(&input), &name_len);
     id = input_text(&input, input_byte(&input), &id_len);
-    text = input_text(&input, size, &len);
+    text = make_text(&input, &len);
 
     if (len == 0) {
+        free(text);
         return 0;
     }
 
     task = start(name, name_len, id, id_len);
 
-    for (i = 0; i < times; i++) {
-        ngx_http_lua_ffi_log_task(handle, level, text, len);
-    }
-
-    check_text(text, len, times, level, id, id_len);
+    ngx_http_lua_ffi_log_task(handle, level, text, len);
+    check_text(text, len, level, id, id_len);
 
     end(task);
+    free(text);
 
     return 0;
 }

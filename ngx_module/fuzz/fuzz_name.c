@@ -17,23 +17,20 @@ typedef struct {
     ngx_str_t   cfg;
     ngx_uint_t  fresh;
     ngx_str_t   key;
-    u_char     *given;
-    size_t      given_len;
 } runtime_t;
 
 
-/* A copy that ends where it ends. */
+/* A copy with a NUL, as Lua has it, that ends where it ends. */
 static ngx_str_t
-copy(input_t *input, size_t max)
+copy(const char *text, size_t len)
 {
-    ngx_str_t    str;
-    const char  *text;
+    ngx_str_t  str;
 
-    text = input_text(input, max, &str.len);
-    str.data = malloc(str.len + 1);
+    str.len = len;
+    str.data = malloc(len + 1);
     check(str.data != NULL);
-    memcpy(str.data, text, str.len);
-    str.data[str.len] = '\0';
+    memcpy(str.data, text, len);
+    str.data[len] = '\0';
 
     return str;
 }
@@ -96,20 +93,22 @@ check_spelling(ngx_str_t *given, ngx_str_t *spelled)
 }
 
 
-/* As ngx.load_ffi() does; 0 for what it refuses. */
+/*
+ * As ngx.load_ffi() does; 0 for what it refuses.  A runtime is the text, taken
+ * apart at the cut: what two of them have in common could make one key.
+ */
 static int
-make_runtime(input_t *input, runtime_t *rt)
+make_runtime(const char *text, size_t len, size_t cut, runtime_t *rt)
 {
     ngx_str_t  given, cfg, again;
 
-    given = copy(input, input_byte(input));
-    cfg = copy(input, input_byte(input));
+    given = copy(text, ngx_min(cut, len));
+    cfg = cut < len ? copy(text + cut + 1, len - cut - 1) : copy("", 0);
 
-    rt->given = given.data;
     rt->lib = given;
     rt->cfg = cfg;
 
-    if (input_byte(input) % 4 == 0) {
+    if (cut > len) {
         ngx_str_null(&rt->cfg);
     }
 
@@ -168,13 +167,12 @@ shown(runtime_t *rt)
 
 
 static void
-check_shown(input_t *input, runtime_t *rt)
+check_shown(runtime_t *rt, size_t size)
 {
-    size_t      i, n, size;
+    size_t      i, n;
     u_char     *buf, c;
     ngx_str_t   name;
 
-    size = input_byte(input);
     buf = malloc(size + 1);
     check(buf != NULL);
 
@@ -201,16 +199,23 @@ check_shown(input_t *input, runtime_t *rt)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    input_t    input = { data, size };
-    runtime_t  one, two;
+    size_t       len, cut, other;
+    input_t      input = { data, size };
+    runtime_t    one, two;
+    const char  *text;
 
-    if (!make_runtime(&input, &one)) {
+    cut = input_byte(&input);
+    other = input_byte(&input);
+    size = input_byte(&input);
+    text = input_text(&input, input.left, &len);
+
+    if (!make_runtime(text, len, cut, &one)) {
         return 0;
     }
 
-    check_shown(&input, &one);
+    check_shown(&one, size);
 
-    if (make_runtime(&input, &two)) {
+    if (make_runtime(text, len, other, &two)) {
         check_keys(&one, &two);
         ngx_free(two.key.data);
     }
