@@ -23,6 +23,7 @@
 
 #define NAME       "runtime"
 #define TEXT_MAX   2048
+#define PATTERN    8
 
 /* Longer than a Lua string may be: told, and not read. */
 #define TOO_LONG   ((size_t) INT_MAX + 1)
@@ -98,15 +99,18 @@ polled_task(void)
 static void
 make_response(input_t *input, response_t *r)
 {
-    size_t       shift;
-    const char  *p;
+    size_t       i, n, shift;
+    const char  *pattern;
 
     r->memory = input_byte(input) % 4;
     shift = 1 + input_byte(input) % 7;
-    p = input_text(input, input_byte(input) << (input_byte(input) & 3),
-                   &r->len);
+    r->len = input_byte(input) << (input_byte(input) & 3);
+    pattern = input_text(input, PATTERN, &n);
 
-    memcpy(text, p, r->len);
+    for (i = 0; i < r->len; i++) {
+        text[i] = n ? pattern[i % n] : 'x';
+    }
+
     text[r->len] = '\0';
 
     r->block = NULL;
