@@ -78,13 +78,16 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     int              n, given;
-    char            *text;
+    char            *text, *variable;
     JavaVMInitArgs  *args;
 
     /* an environment variable ends with a NUL */
     text = strndup((const char *) data, size);
     check(text != NULL);
-    check(setenv("JAVA_OPTS", text, 1) == 0);
+
+    /* setenv() would keep every value that there ever was */
+    check(asprintf(&variable, "JAVA_OPTS=%s", text) != -1);
+    check(putenv(variable) == 0);
 
     args = options_create(JAR, NULL, NULL, NULL);
     check(args != NULL);
@@ -100,6 +103,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check(check_words(args, args->nOptions - 1 - given, text) == given);
 
     options_free(args);
+    check(unsetenv("JAVA_OPTS") == 0);
+    free(variable);
     free(text);
 
     return 0;
