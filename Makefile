@@ -12,6 +12,9 @@ LOADERS = "$(or $(LIBDIR),$$(resty-ffi libdir))"
 # true turns compiler warnings into errors, as CI does.
 WERROR ?= false
 
+# How long each target is fuzzed.
+FUZZ_SECONDS ?= 4
+
 VENV := .venv
 ASAN_VENV := build/asan-venv
 PLAIN := build/plain$(if $(filter-out .venv,$(VENV)),-$(notdir $(VENV)))
@@ -26,6 +29,7 @@ BENCH_PACKAGES := $(TEST_PACKAGES) wrk
 SUITES ?= bookworm trixie sid
 DEB_PACKAGES := $(BUILD_PACKAGES) build-essential debhelper dh-python dpkg-dev meson
 MODEL_PACKAGES := gcc libc6-dev spin
+FUZZ_PACKAGES := clang libclang-rt-dev llvm
 LINT_PACKAGES := lua-check shellcheck
 RUSTFMT_PACKAGE := 'rustfmt-web|rustfmt'
 
@@ -95,7 +99,7 @@ $(GO_EXAMPLES:%=build/examples/lib%.so): build/examples/lib%.so:
 	$(GO) -C examples/go/$* build -buildmode=c-shared -o $(CURDIR)/$@ .
 
 .PHONY: test
-test: unit model tsan asan e2e ## run every test
+test: unit model fuzz tsan asan e2e ## run every test
 
 .PHONY: unit
 unit: $(VENV)/test.stamp ## test the parts that need no nginx
@@ -109,6 +113,14 @@ unit: $(VENV)/test.stamp ## test the parts that need no nginx
 model: ## check that no wake-up is lost, whatever the order of steps
 	@scripts/apt_install $(MODEL_PACKAGES)
 	@ngx_module/model/check build/model
+
+.PHONY: fuzz
+fuzz: $(VENV)/build.stamp ## give what parses and checks made up inputs, FUZZ_SECONDS=n each
+	@scripts/apt_install $(FUZZ_PACKAGES)
+	test -d build/fuzz || CC=clang $(VENV)/bin/meson setup build/fuzz -Dfuzz=true \
+		-Db_sanitize=address,undefined -Db_lundef=false -Dloader-nodejs=disabled
+	$(VENV)/bin/meson compile -C build/fuzz fuzz
+	@scripts/fuzz build/fuzz $(FUZZ_SECONDS)
 
 .PHONY: e2e
 e2e: $(VENV)/test.stamp examples ## test end to end
@@ -175,7 +187,7 @@ lint: $(VENV)/lint.stamp ## check style and types
 	$(VENV)/bin/mypy
 	luacheck --quiet lua t bench
 	shellcheck .ci/run debian/tests/http ngx_module/model/check \
-		$(addprefix scripts/,apt_install cargo_install clippy go on_debian try_deb unpack_libnode) \
+		$(addprefix scripts/,apt_install cargo_install clippy fuzz go on_debian try_deb unpack_libnode) \
 		$(addprefix java_loader/,build_jar find_jdk) t/tools/*
 	set -e; for module in $(GO_MODULES); do $(GO) -C $$module vet ./...; done
 	test -z "$$($$($(GO) env GOROOT)/bin/gofmt -l sdk examples t | tee /dev/stderr)"

@@ -14,6 +14,7 @@
 #include <ngx_http.h>
 
 #include "ffi_task.h"
+#include "ngx_http_lua_ffi_answer.h"
 #include "ngx_http_lua_ffi_runtime.h"
 
 
@@ -29,12 +30,6 @@ typedef struct {
     ngx_str_t                 request;       /* data NULL: nil */
     ngx_msec_t                timeout;
 } ngx_http_lua_ffi_call_t;
-
-
-typedef struct {
-    const char               *verdict;       /* the core's own error, or NULL */
-    ffi_task_t               *task;          /* answered, when no verdict */
-} ngx_http_lua_ffi_answer_t;
 
 
 /* The size of the buffer for an error message. */

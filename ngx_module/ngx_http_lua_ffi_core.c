@@ -20,9 +20,6 @@
 
 #define NGX_HTTP_LUA_FFI_STUCK_AFTER    10000
 
-/* LJ_MAX_STR of LuaJIT: a longer one throws. */
-#define NGX_HTTP_LUA_FFI_STRING_MAX     0x7fffff00
-
 
 /* What a runtime is in Lua. */
 typedef struct {
@@ -432,46 +429,16 @@ static int
 ngx_http_lua_ffi_core_fetch(lua_State *L)
 {
     int                         n;
-    ffi_task_t                 *task;
     ngx_http_lua_ffi_answer_t   answer;
 
     ngx_http_lua_ffi_call_fetch((ngx_http_lua_ffi_ticket_t)
                                 lua_tonumber(L, 1), &answer);
-    task = answer.task;
 
-    if (answer.verdict == NULL
-        && task->response_len > NGX_HTTP_LUA_FFI_STRING_MAX)
-    {
-        answer.verdict = "the response is too large for a Lua string";
-    }
+    n = ngx_http_lua_ffi_answer_push(L, &answer);
 
-    if (answer.verdict != NULL) {
-        lua_pushboolean(L, 0);
-        lua_pushstring(L, answer.verdict);
-        n = 2;
-
-    } else if (task->rc != 0) {
-        lua_pushboolean(L, 0);
-        lua_pushinteger(L, task->rc);
-        n = 3;
-
-    } else {
-        lua_pushboolean(L, 1);
-        n = 2;
-    }
-
-    if (answer.verdict == NULL) {
-        if (task->response == NULL) {
-            lua_pushnil(L);
-
-        } else {
-            lua_pushlstring(L, task->response, task->response_len);
-        }
-    }
-
-    /* should a push above throw for want of memory, the sweep ends the task */
-    if (task != NULL) {
-        ngx_http_lua_ffi_call_end(task);
+    /* should the push throw for want of memory, the sweep ends the task */
+    if (answer.task != NULL) {
+        ngx_http_lua_ffi_call_end(answer.task);
     }
 
     return n;

@@ -1,7 +1,12 @@
 #include "ngx_http_lua_ffi_name.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
 
 static ngx_uint_t ngx_http_lua_ffi_name_is_loader(ngx_str_t *lib);
+static u_char *ngx_http_lua_ffi_name_add(u_char *p, u_char *last,
+    const void *data, size_t len);
 
 
 ngx_uint_t
@@ -34,19 +39,21 @@ ngx_http_lua_ffi_name_key(ngx_str_t *lib, ngx_str_t *cfg, ngx_uint_t fresh,
 {
     u_char  *p;
 
-    key->data = ngx_alloc(NGX_SIZE_T_LEN + 3 + lib->len + cfg->len,
-                          ngx_cycle->log);
+    key->data = malloc(NGX_SIZE_T_LEN + 3 + lib->len + cfg->len);
     if (key->data == NULL) {
         return NGX_ERROR;
     }
 
-    p = ngx_sprintf(key->data, "%uz:", lib->len);
+    p = key->data + sprintf((char *) key->data, "%zu:", lib->len);
 
     lib->data = ngx_cpymem(p, lib->data, lib->len) - lib->len;
     p += lib->len;
 
-    p = ngx_sprintf(p, "%s%c", fresh ? "?" : "",
-                    cfg->data == NULL ? '-' : '+');
+    if (fresh) {
+        *p++ = '?';
+    }
+
+    *p++ = cfg->data == NULL ? '-' : '+';
 
     if (cfg->data != NULL) {
         ngx_memcpy(p, cfg->data, cfg->len);
@@ -68,6 +75,7 @@ ngx_http_lua_ffi_name_show(ngx_str_t *lib, ngx_str_t *cfg, ngx_uint_t fresh,
     ngx_str_t *name, size_t size)
 {
     size_t      len;
+    u_char     *p, *last;
     ngx_uint_t  commas;
 
     len = 0;
@@ -80,11 +88,28 @@ ngx_http_lua_ffi_name_show(ngx_str_t *lib, ngx_str_t *cfg, ngx_uint_t fresh,
         }
     }
 
-    name->len = ngx_snprintf(name->data, size, "%V%s%s%*s", lib,
-                             fresh ? "?" : "", len ? " " : "", len, cfg->data)
-                - name->data;
+    p = name->data;
+    last = p + size;
+
+    p = ngx_http_lua_ffi_name_add(p, last, lib->data, lib->len);
+    p = ngx_http_lua_ffi_name_add(p, last, "?", fresh);
+    p = ngx_http_lua_ffi_name_add(p, last, " ", len > 0);
+    p = ngx_http_lua_ffi_name_add(p, last, cfg->data, len);
+
+    name->len = p - name->data;
 
     ngx_http_lua_ffi_name_printable(name->data, name->len);
+}
+
+
+/* What there is room for; returns its end. */
+static u_char *
+ngx_http_lua_ffi_name_add(u_char *p, u_char *last, const void *data,
+    size_t len)
+{
+    len = ngx_min(len, (size_t) (last - p));
+
+    return len ? ngx_cpymem(p, data, len) : p;
 }
 
 

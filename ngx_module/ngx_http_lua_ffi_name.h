@@ -1,6 +1,8 @@
 /*
  * Names of runtimes: how a library is spelled, the key that stands for a
  * library with a configuration, and what of both is shown.
+ *
+ * Needs nginx's types, but none of its functions.
  */
 
 #ifndef _NGX_HTTP_LUA_FFI_NAME_H_INCLUDED_
