@@ -18,12 +18,13 @@ ffi.cdef [[
 
 local MEMORY = 1
 local SYSTEM = 2
+local KEYS = 4
 
 
 local _M = {
     MEMORY = MEMORY,
     SYSTEM = SYSTEM,
-    ALL = MEMORY + SYSTEM,
+    ALL = MEMORY + SYSTEM + KEYS,
 }
 
 
