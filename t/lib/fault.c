@@ -20,6 +20,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
@@ -242,6 +243,14 @@ int
 eventfd(unsigned value, int flags)
 {
     return fails(FAULT_SYSTEM, EMFILE) ? -1 : REAL(eventfd, value, flags);
+}
+
+
+int
+epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
+{
+    return fails(FAULT_SYSTEM, ENOSPC) ? -1
+                                       : REAL(epoll_ctl, epfd, op, fd, event);
 }
 
 
