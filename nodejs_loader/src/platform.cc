@@ -1,6 +1,7 @@
 #include "platform.h"
 
 #include "children.h"
+#include "descriptors.h"
 
 #include <dlfcn.h>
 
@@ -65,6 +66,12 @@ Platform *Platform::Start(const char *library, std::string *why) {
 std::string Platform::Init(const char *library) {
     std::string path = library;
     modules_ = path.substr(0, path.rfind('/')) + "/node_modules";
+
+    std::string lack = descriptors::Lack(descriptors::kStart);
+
+    if (!lack.empty()) {
+        return lack;
+    }
 
     if (!MakeSymbolsGlobal()) {
         return dlerror();

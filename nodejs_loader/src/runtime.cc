@@ -3,6 +3,7 @@
 #include "binding.h"
 #include "children.h"
 #include "contract.h"
+#include "descriptors.h"
 #include "platform.h"
 #include "text.h"
 
@@ -58,6 +59,13 @@ Runtime::Runtime(Platform *platform, void *tq, const char *cfg)
 
 
 bool Runtime::Load(std::string *why) {
+    *why = descriptors::Lack(descriptors::kRuntime);
+
+    if (!why->empty()) {
+        has_ended_ = true;
+        return false;
+    }
+
     pthread_attr_t attr;
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, kStackSize);
