@@ -6,6 +6,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from harness.java import pack
 from test_fault import GOOD, SCENARIO
 
 ALL = os.environ.get("RESTY_FFI_FAULTS") == "all"
@@ -89,13 +90,12 @@ def test_python_that_lacks_memory_fails_a_load_or_a_call(faulty):
     assert not unclear(seen, OF_PYTHON)
 
 
-@pytest.mark.parametrize(
-    ("name", "load"),
-    [
-        ("libresty_ffi_nodejs_host", '"ffi_nodejs", "echo,init,"'),
-        ("libffi_java", '"ffi_java", "Echo,init,"'),
-    ],
-)
-def test_each_call_that_fails_when_a_loader_starts_is_told(faulty, name, load):
-    nginx = faulty(load, name)
+def test_each_call_of_the_nodejs_loader_that_fails_is_told(faulty):
+    nginx = faulty('"ffi_nodejs", "echo,init,"', "libresty_ffi_nodejs_host")
+    assert not unclear(outcomes(nginx, renew=nginx.reload))
+
+
+def test_each_call_of_the_java_loader_that_fails_is_told(faulty, java_apps, tmp_path):
+    jar = pack(tmp_path / "apps.jar", java_apps)
+    nginx = faulty(f'"ffi_java", "{jar}/Echo,init,"', "libffi_java")
     assert not unclear(outcomes(nginx, renew=nginx.reload))
