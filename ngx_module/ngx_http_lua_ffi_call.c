@@ -35,7 +35,7 @@ static ffi_task_link_t  ngx_http_lua_ffi_delivered;
 static ngx_event_t      ngx_http_lua_ffi_sweep;
 
 
-ngx_int_t
+void
 ngx_http_lua_ffi_call_init(ngx_cycle_t *cycle)
 {
     ffi_task_list_init(&ngx_http_lua_ffi_inflight);
@@ -43,8 +43,6 @@ ngx_http_lua_ffi_call_init(ngx_cycle_t *cycle)
 
     ngx_http_lua_ffi_sweep.handler = ngx_http_lua_ffi_call_sweep;
     ngx_http_lua_ffi_sweep.log = cycle->log;
-
-    return NGX_OK;
 }
 
 

@@ -36,7 +36,7 @@ typedef struct {
 #define NGX_HTTP_LUA_FFI_ERR_MAX  256
 
 
-ngx_int_t ngx_http_lua_ffi_call_init(ngx_cycle_t *cycle);
+void ngx_http_lua_ffi_call_init(ngx_cycle_t *cycle);
 
 /* At exit: gives the waiters back; no coroutine runs any more. */
 void ngx_http_lua_ffi_call_shutdown(void);

@@ -119,6 +119,11 @@ ngx_http_lua_ffi_core_no_loop(void)
         return "this process runs no library: only workers do";
     }
 
+    if (ngx_process == NGX_PROCESS_WORKER) {
+        return "this worker could not start what runtimes need, as its log "
+               "says: reload nginx";
+    }
+
     return "no library can be loaded before the worker has started "
            "(init_by_lua): load it in init_worker_by_lua or in a request";
 }

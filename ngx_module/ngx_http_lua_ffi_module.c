@@ -33,8 +33,8 @@ static char *ngx_http_lua_ffi_check_max_queue(ngx_conf_t *cf, void *post,
     void *data);
 static char *ngx_http_lua_ffi_check_timeout(ngx_conf_t *cf, void *post,
     void *data);
-static ngx_int_t ngx_http_lua_ffi_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_lua_ffi_init_process(ngx_cycle_t *cycle);
+static ngx_int_t ngx_http_lua_ffi_start(ngx_cycle_t *cycle);
 static void ngx_http_lua_ffi_exit_process(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_lua_ffi_pin(ngx_cycle_t *cycle);
 static ngx_uint_t ngx_http_lua_ffi_has_threads(void);
@@ -112,7 +112,7 @@ ngx_module_t  ngx_http_lua_ffi_module = {
     ngx_http_lua_ffi_commands,             /* module directives */
     NGX_HTTP_MODULE,                       /* module type */
     NULL,                                  /* init master */
-    ngx_http_lua_ffi_init_module,          /* init module */
+    NULL,                                  /* init module */
     ngx_http_lua_ffi_init_process,         /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
@@ -289,22 +289,6 @@ ngx_http_lua_ffi_check_timeout(ngx_conf_t *cf, void *post, void *data)
 
 
 static ngx_int_t
-ngx_http_lua_ffi_init_module(ngx_cycle_t *cycle)
-{
-    ngx_http_lua_ffi_conf_t  *conf;
-
-    /* there is no http block */
-    if (ngx_get_conf(cycle->conf_ctx, ngx_http_module) == NULL) {
-        return NGX_OK;
-    }
-
-    conf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_lua_ffi_module);
-
-    return ngx_http_lua_ffi_workers_open(cycle, &conf->workers);
-}
-
-
-static ngx_int_t
 ngx_http_lua_ffi_init_process(ngx_cycle_t *cycle)
 {
     if (ngx_process != NGX_PROCESS_WORKER
@@ -320,22 +304,40 @@ ngx_http_lua_ffi_init_process(ngx_cycle_t *cycle)
 
     ffi_task_init();
     ffi_queue_init();
+    ngx_http_lua_ffi_call_init(cycle);
+    ngx_http_lua_ffi_runtime_init();
 
+    if (ngx_http_lua_ffi_start(cycle) != NGX_OK) {
+        /* nginx would not start another worker in the place of one that fails */
+        ngx_log_error(NGX_LOG_CRIT, cycle->log, 0,
+                      "ffi: this worker serves without runtimes until nginx is "
+                      "reloaded");
+    }
+
+    return NGX_OK;
+}
+
+
+/* What may fail; loads are refused then. */
+static ngx_int_t
+ngx_http_lua_ffi_start(ngx_cycle_t *cycle)
+{
     if (ffi_thread_init() != 0) {
-        ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
+        ngx_log_error(NGX_LOG_CRIT, cycle->log, ngx_errno,
                       "ffi: pthread_key_create() failed");
         return NGX_ERROR;
     }
 
     if (ngx_http_lua_ffi_pin(cycle) != NGX_OK
-        || ngx_http_lua_ffi_call_init(cycle) != NGX_OK
-        || ngx_http_lua_ffi_runtime_init(cycle) != NGX_OK
+        || ngx_http_lua_ffi_notify_open(cycle) != NGX_OK
         || ngx_http_lua_ffi_job_init(cycle) != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    return ngx_http_lua_ffi_notify_init(cycle);
+    ngx_http_lua_ffi_notify_start();
+
+    return NGX_OK;
 }
 
 
@@ -351,7 +353,7 @@ ngx_http_lua_ffi_pin(ngx_cycle_t *cycle)
     if (dladdr(&ngx_http_lua_ffi_module, &info) == 0
         || dlopen(info.dli_fname, RTLD_NOW|RTLD_NOLOAD|RTLD_NODELETE) == NULL)
     {
-        ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
+        ngx_log_error(NGX_LOG_CRIT, cycle->log, 0,
                       "ffi: cannot pin the module: %s", dlerror());
         return NGX_ERROR;
     }

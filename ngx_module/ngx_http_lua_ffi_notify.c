@@ -59,13 +59,13 @@ static ngx_msec_t   ngx_http_lua_ffi_exit_end;
 
 
 ngx_int_t
-ngx_http_lua_ffi_notify_init(ngx_cycle_t *cycle)
+ngx_http_lua_ffi_notify_open(ngx_cycle_t *cycle)
 {
     int  fd;
 
     fd = ffi_done_open();
     if (fd == -1) {
-        ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
+        ngx_log_error(NGX_LOG_CRIT, cycle->log, ngx_errno,
                       "ffi: eventfd() failed");
         return NGX_ERROR;
     }
@@ -88,9 +88,14 @@ ngx_http_lua_ffi_notify_init(ngx_cycle_t *cycle)
     /* a call's own timer keeps a worker that exits, not this one */
     ngx_http_lua_ffi_tick.cancelable = 1;
 
-    ngx_http_lua_ffi_ready = 1;
-
     return NGX_OK;
+}
+
+
+void
+ngx_http_lua_ffi_notify_start(void)
+{
+    ngx_http_lua_ffi_ready = 1;
 }
 
 

@@ -17,7 +17,11 @@
 #define NGX_HTTP_LUA_FFI_TICK_MS  100
 
 
-ngx_int_t ngx_http_lua_ffi_notify_init(ngx_cycle_t *cycle);
+/* NGX_ERROR, logged. */
+ngx_int_t ngx_http_lua_ffi_notify_open(ngx_cycle_t *cycle);
+
+/* From now on runtimes may be loaded. */
+void ngx_http_lua_ffi_notify_start(void);
 
 /* Whether this process has an event loop that runtimes can live on. */
 ngx_uint_t ngx_http_lua_ffi_notify_ready(void);

@@ -49,16 +49,14 @@ static ngx_http_lua_ffi_sync_t  ngx_http_lua_ffi_sync;
 static ngx_uint_t               ngx_http_lua_ffi_ending;
 
 
-ngx_int_t
-ngx_http_lua_ffi_runtime_init(ngx_cycle_t *cycle)
+void
+ngx_http_lua_ffi_runtime_init(void)
 {
     ngx_http_lua_ffi_registry_init();
 
     ngx_queue_init(&ngx_http_lua_ffi_runtimes);
     ngx_queue_init(&ngx_http_lua_ffi_draining);
     ngx_queue_init(&ngx_http_lua_ffi_dirty);
-
-    return NGX_OK;
 }
 
 

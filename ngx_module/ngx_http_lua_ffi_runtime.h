@@ -86,7 +86,7 @@ extern ngx_queue_t  ngx_http_lua_ffi_runtimes;
 extern ngx_queue_t  ngx_http_lua_ffi_draining;
 
 
-ngx_int_t ngx_http_lua_ffi_runtime_init(ngx_cycle_t *cycle);
+void ngx_http_lua_ffi_runtime_init(void);
 
 /*
  * The entry of a library and configuration, whose runtime is found or on its

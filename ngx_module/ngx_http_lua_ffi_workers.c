@@ -12,6 +12,8 @@
 
 static ngx_int_t ngx_http_lua_ffi_workers_init_zone(ngx_shm_zone_t *zone,
     void *data);
+static ngx_int_t ngx_http_lua_ffi_workers_open(
+    ngx_http_lua_ffi_workers_t *workers);
 static void ngx_http_lua_ffi_workers_close(void *data);
 static void ngx_http_lua_ffi_workers_rung(ngx_event_t *ev);
 static ngx_slab_pool_t *ngx_http_lua_ffi_workers_pool(void);
@@ -35,52 +37,59 @@ ngx_http_lua_ffi_workers_add(ngx_conf_t *cf,
         return NGX_ERROR;
     }
 
+    workers->cycle = cf->cycle;
     workers->zone->init = ngx_http_lua_ffi_workers_init_zone;
+    workers->zone->data = workers;
 
     return NGX_OK;
+}
+
+
+/* A failure keeps the configuration of before; later it would end the master. */
+static ngx_int_t
+ngx_http_lua_ffi_workers_init_zone(ngx_shm_zone_t *zone, void *data)
+{
+    ngx_slab_pool_t             *pool;
+    ngx_http_lua_ffi_shared_t   *shared;
+    ngx_http_lua_ffi_workers_t  *workers;
+
+    pool = (ngx_slab_pool_t *) zone->shm.addr;
+    workers = zone->data;
+    shared = data;
+
+    /* else the workers of before have it, too */
+    if (shared == NULL) {
+        shared = ngx_slab_calloc(pool, sizeof(ngx_http_lua_ffi_shared_t));
+        if (shared == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_queue_init(&shared->orders);
+
+        /* who asks for too much is told so */
+        pool->log_nomem = 0;
+    }
+
+    zone->data = shared;
+
+    /* no worker of this configuration runs, but those of others may */
+    ngx_shmtx_lock(&pool->mutex);
+    workers->number = ++shared->configurations;
+    ngx_shmtx_unlock(&pool->mutex);
+
+    return ngx_http_lua_ffi_workers_open(workers);
 }
 
 
 static ngx_int_t
-ngx_http_lua_ffi_workers_init_zone(ngx_shm_zone_t *zone, void *data)
+ngx_http_lua_ffi_workers_open(ngx_http_lua_ffi_workers_t *workers)
 {
-    ngx_slab_pool_t            *pool;
-    ngx_http_lua_ffi_shared_t  *shared;
+    ngx_uint_t           n;
+    ngx_cycle_t         *cycle;
+    ngx_core_conf_t     *ccf;
+    ngx_pool_cleanup_t  *cln;
 
-    pool = (ngx_slab_pool_t *) zone->shm.addr;
-
-    if (data != NULL) {
-        /* the workers of before have it, too */
-        zone->data = data;
-        return NGX_OK;
-    }
-
-    shared = ngx_slab_calloc(pool, sizeof(ngx_http_lua_ffi_shared_t));
-    if (shared == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_queue_init(&shared->orders);
-
-    /* who asks for too much is told so */
-    pool->log_nomem = 0;
-
-    zone->data = shared;
-
-    return NGX_OK;
-}
-
-
-ngx_int_t
-ngx_http_lua_ffi_workers_open(ngx_cycle_t *cycle,
-    ngx_http_lua_ffi_workers_t *workers)
-{
-    ngx_uint_t                  n;
-    ngx_core_conf_t            *ccf;
-    ngx_slab_pool_t            *pool;
-    ngx_pool_cleanup_t         *cln;
-    ngx_http_lua_ffi_shared_t  *shared;
-
+    cycle = workers->cycle;
     ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
 
     /* a process without a master is one whatever is said of workers */
@@ -95,14 +104,6 @@ ngx_http_lua_ffi_workers_open(ngx_cycle_t *cycle,
 
     cln->handler = ngx_http_lua_ffi_workers_close;
     cln->data = workers;
-
-    /* no worker of this configuration runs, but those of others may */
-    pool = (ngx_slab_pool_t *) workers->zone->shm.addr;
-    shared = workers->zone->data;
-
-    ngx_shmtx_lock(&pool->mutex);
-    workers->number = ++shared->configurations;
-    ngx_shmtx_unlock(&pool->mutex);
 
     for ( /* void */ ; workers->n < n; workers->n++) {
         workers->bells[workers->n] = eventfd(0, EFD_NONBLOCK|EFD_CLOEXEC);
@@ -136,17 +137,22 @@ ngx_http_lua_ffi_workers_join(ngx_cycle_t *cycle,
 {
     ngx_http_lua_ffi_shared_t  *shared;
 
+    ngx_http_lua_ffi_answer_bell = answer;
+
+    if (ngx_http_lua_ffi_eventfd_watch(&ngx_http_lua_ffi_bell,
+                                       workers->bells[ngx_worker],
+                                       ngx_http_lua_ffi_workers_rung, cycle)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     shared = ngx_http_lua_ffi_workers_lock();
     shared->pids[ngx_worker] = ngx_pid;
     shared->born[ngx_worker] = workers->number;
     ngx_http_lua_ffi_workers_unlock();
 
-    ngx_http_lua_ffi_answer_bell = answer;
-
-    return ngx_http_lua_ffi_eventfd_watch(&ngx_http_lua_ffi_bell,
-                                          workers->bells[ngx_worker],
-                                          ngx_http_lua_ffi_workers_rung,
-                                          cycle);
+    return NGX_OK;
 }
 
 

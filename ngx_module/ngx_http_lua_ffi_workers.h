@@ -13,6 +13,7 @@
 
 /* A configuration's own. */
 typedef struct {
+    ngx_cycle_t     *cycle;
     ngx_shm_zone_t  *zone;
     int             *bells;
     ngx_uint_t       n;
@@ -34,13 +35,9 @@ typedef struct {
 ngx_int_t ngx_http_lua_ffi_workers_add(ngx_conf_t *cf,
     ngx_http_lua_ffi_workers_t *workers);
 
-/* Before workers are forked.  NGX_ERROR, logged. */
-ngx_int_t ngx_http_lua_ffi_workers_open(ngx_cycle_t *cycle,
-    ngx_http_lua_ffi_workers_t *workers);
-
 /*
  * Worker.  Takes its place among the workers; has answer called, on the event
- * loop, when its bell has rung.
+ * loop, when its bell has rung.  NGX_ERROR, logged: it has no place.
  */
 ngx_int_t ngx_http_lua_ffi_workers_join(ngx_cycle_t *cycle,
     ngx_http_lua_ffi_workers_t *workers, void (*answer)(void));

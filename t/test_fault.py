@@ -1,8 +1,10 @@
 """Memory, descriptors, threads and space that run out, one call at a time."""
 
 import re
+from itertools import count
 
 import pytest
+from harness.wait import wait_for
 
 GOOD = "loaded, called, unloaded"
 
@@ -102,3 +104,54 @@ def test_each_call_that_fails_is_told(faulty, libraries, name, good, count):
     seen = outcomes(nginx, count, re.compile(good))
     unclear = [text for text in seen if not re.fullmatch(good, text) and not CLEAR.fullmatch(text)]
     assert not unclear
+
+
+ARM = """
+    init_by_lua_block {
+        local file = io.open("n")
+        if file then
+            require("fault").arm("ngx_http_lua_ffi_module", 7, file:read("*n"), 1)
+            file:close()
+        end
+    }
+"""
+
+
+def test_each_call_that_fails_when_nginx_is_reloaded_is_told(server, libraries):
+    """The configuration of before stays, or workers serve without runtimes."""
+    nginx = server(
+        preload=[libraries / "libfault.so"],
+        http=ARM,
+        lua="""
+            local calls = require("fault").disarm()
+            local rt, err = ngx.load_ffi("echo")
+            return calls, rt and select(2, rt:echo("hello")) or err
+        """,
+    )
+    nginx.expect_log(r"\[emerg\] .*ffi: eventfd\(\) failed \(24: ")
+    nginx.expect_log(r"\[alert\] .*epoll_ctl\(1, \d+\) failed \(28: ")
+    nginx.expect_log(r"\[crit\] .*ffi: this worker serves without runtimes until nginx is reloaded")
+    seen = set()
+    for n in count(1):
+        (nginx.folder / "n").write_text(str(n))
+        is_reloaded = reload(nginx)
+        calls, answer = nginx.values()
+        seen.add((is_reloaded, answer))
+        if is_reloaded and calls < n:
+            break
+    refused = "this worker could not start what runtimes need, as its log says: reload nginx"
+    assert seen == {(False, "hello"), (True, refused), (True, "hello")}
+
+
+def reload(nginx):
+    """Whether another worker has taken the place of the only one."""
+    old = nginx.worker
+    refusals = len(nginx.log.find(r"\[emerg\]"))
+    nginx.signal("HUP")
+    wait_for(
+        lambda: (
+            len(nginx.log.find(r"\[emerg\]")) > refusals
+            or (nginx.workers() and old not in nginx.workers())
+        )
+    )
+    return nginx.worker != old

@@ -1,5 +1,6 @@
 """Python ended, unmapped and replaced in a running worker."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -13,7 +14,8 @@ import pytest
 from harness import pythons, target
 from harness.wait import wait_for
 
-ROUNDS = 20
+ROUNDS = int(os.environ.get("RESTY_FFI_CYCLES", "20"))
+"""Of starts and ends of each Python."""
 
 MAY_GROW_KIB = 1024
 """A round."""
@@ -196,6 +198,21 @@ def test_every_python_on_this_machine_follows_every_other(swap):
     assert (after.threads, after.files) == (before.threads, before.files)
     if not target.ASAN:  # which keeps freed memory for a while
         assert after.resident_kib - before.resident_kib <= MAY_GROW_KIB * ROUNDS
+
+
+def test_one_python_that_comes_and_goes_leaves_nothing_behind(swap):
+    swap.write(APP)
+    ours = f"3.{sys.version_info[1]}"
+    for count in range(ROUNDS + 3):
+        assert swap.ask("call", ours) == [True, f'"{ours}"']
+        assert swap.ask("unload", ours) == [True]
+        wait_for(swap.is_unmapped)
+        if count == 2:
+            before = swap.nginx.usage()
+    wait_for(lambda: swap.nginx.usage().threads <= before.threads)
+    wait_for(lambda: swap.nginx.usage().files <= before.files)
+    if not target.ASAN:  # which keeps freed memory for a while
+        assert swap.nginx.usage().resident_kib - before.resident_kib <= MAY_GROW_KIB * ROUNDS
 
 
 def test_default_python_is_switched(swap):

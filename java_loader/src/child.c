@@ -30,7 +30,7 @@ give_signals_back(void)
 }
 
 
-void
+int
 child_install(void)
 {
     static int  installed;
@@ -38,4 +38,6 @@ child_install(void)
     if (!installed) {
         installed = pthread_atfork(NULL, NULL, give_signals_back) == 0;
     }
+
+    return installed ? 0 : -1;
 }

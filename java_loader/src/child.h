@@ -5,10 +5,10 @@
 
 
 /*
- * Once per process.  From now on a child that a thread of Java forks can be
- * told to terminate.
+ * From now on a child that a thread of Java forks can be told to terminate.
+ * Returns 0, or -1 without memory.
  */
-void child_install(void);
+int child_install(void);
 
 
 #endif /* CHILD_H_INCLUDED */

@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,10 +63,15 @@ static vm_state_t       state;
 static JavaVM          *running;
 static char             why[VM_ERROR_MAX];
 
+/*
+ * 0: none starts the VM now.  Not a thread-local flag: the process ends when a
+ * thread cannot have that.
+ */
+static _Atomic(pthread_t)  starter;
+
 /* of the thread that starts the VM, until it has settled */
 static char             jar[PATH_MAX];
 static char             said[SAID_MAX];
-static __thread int     starts;
 static struct {
     char              **environment;
     char               *locale;
@@ -83,6 +89,13 @@ settle(vm_state_t outcome)
 }
 
 
+static int
+starts(void)
+{
+    return pthread_equal(atomic_load(&starter), pthread_self());
+}
+
+
 /* What the VM itself has to say; while it starts, the reason of a failure. */
 static jint JNICALL
 write_message(FILE *stream, const char *format, va_list args)
@@ -95,7 +108,7 @@ write_message(FILE *stream, const char *format, va_list args)
     len = vsnprintf(text, sizeof(text), format, args);
     used = strlen(said);
 
-    if (starts && len > 0) {
+    if (starts() && len > 0) {
         snprintf(said + used, sizeof(said) - used, "%s", text);
 
     } else if (len > 0 && strspn(text, blank) < strlen(text)) {
@@ -108,7 +121,7 @@ write_message(FILE *stream, const char *format, va_list args)
 
 
 static void
-fail_with_said(void)
+fail_with_said(jint rc)
 {
     char  *c;
 
@@ -123,12 +136,14 @@ fail_with_said(void)
     }
 
     snprintf(why, sizeof(why), "Java does not start: %s",
-             said[0] != '\0' ? said : "it does not say why");
+             said[0] != '\0' ? said
+                             : rc == JNI_ENOMEM ? "no memory"
+                                                : "it does not say why");
 }
 
 
-/* What is nginx's, and the VM would change. */
-static void
+/* What is nginx's, and the VM would change.  Returns 0, or -1 without memory. */
+static int
 save_process(void)
 {
     size_t  i;
@@ -139,6 +154,8 @@ save_process(void)
     for (i = 0; i < SIGNALS; i++) {
         (void) sigaction(signals[i], NULL, &process.actions[i]);
     }
+
+    return process.locale != NULL ? 0 : -1;
 }
 
 
@@ -171,12 +188,12 @@ restore_process(void)
 static void JNICALL
 keep_from_ending(void)
 {
-    if (!starts) {
+    if (!starts()) {
         return;
     }
 
     restore_process();
-    fail_with_said();
+    fail_with_said(JNI_ERR);
     settle(VM_DEAD);
 
     for ( ;; ) {
@@ -250,9 +267,7 @@ create_vm(const libjvm_t *libjvm, JNIEnv **env, JavaVMInitArgs *args)
 {
     jint  rc;
 
-    save_process();
-
-    rc = extend_environment() == 0
+    rc = save_process() == 0 && extend_environment() == 0
              ? libjvm->create(&running, (void **) env, args)
              : JNI_ENOMEM;
 
@@ -289,22 +304,23 @@ start(void)
         return VM_NONE;
     }
 
-    args = options_create(jar, (void *) write_message,
-                          (void *) keep_from_aborting,
-                          (void *) keep_from_ending);
+    args = child_install() == 0
+               ? options_create(jar, (void *) write_message,
+                                (void *) keep_from_aborting,
+                                (void *) keep_from_ending)
+               : NULL;
+
     if (args == NULL) {
         snprintf(why, sizeof(why), "no memory for Java");
         return VM_NONE;
     }
-
-    child_install();
 
     said[0] = '\0';
     rc = create_vm(&libjvm, &env, args);
     options_free(args);
 
     if (rc != JNI_OK) {
-        fail_with_said();
+        fail_with_said(rc);
         return VM_NONE;
     }
 
@@ -329,9 +345,9 @@ start_thread(void *data)
 {
     vm_state_t  outcome;
 
-    starts = 1;
+    atomic_store(&starter, pthread_self());
     outcome = start();
-    starts = 0;
+    atomic_store(&starter, 0);
 
     settle(outcome);
 

@@ -229,7 +229,7 @@ void Finished(Info info) {
 void Loaded(Info info) {
     String::Utf8Value why(info.GetIsolate(), info[0]);
 
-    Self(info)->Loaded(info[0]->IsString() ? std::string(*why, why.length()) : "");
+    Self(info)->Loaded(info[0]->IsString() ? std::string_view(*why, why.length()) : "");
 }
 
 
@@ -237,7 +237,7 @@ void Loaded(Info info) {
 void Die(Info info) {
     String::Utf8Value reason(info.GetIsolate(), info[0]);
 
-    Self(info)->Die(std::string(*reason, reason.length()));
+    Self(info)->Die({*reason, static_cast<size_t>(reason.length())});
 }
 
 
@@ -281,17 +281,17 @@ void Init(Local<Object> exports, Local<Value> module, Local<Context> context, vo
         to.Add("cfg", value::NewBuffer(isolate, cfg.data(), cfg.size()));
     }
 
-    to.Add("poll", Poll);
-    to.Add("respond", Respond);
-    to.Add("timeLeft", TimeLeft);
-    to.Add("requestId", RequestId);
-    to.Add("isAbandoned", IsAbandoned);
-    to.Add("log", Log);
-    to.Add("watch", Watch);
-    to.Add("finished", Finished);
-    to.Add("loaded", Loaded);
-    to.Add("die", Die);
-    to.Add("where", Where);
+    to.Add<Poll>("poll");
+    to.Add<Respond>("respond");
+    to.Add<TimeLeft>("timeLeft");
+    to.Add<RequestId>("requestId");
+    to.Add<IsAbandoned>("isAbandoned");
+    to.Add<Log>("log");
+    to.Add<Watch>("watch");
+    to.Add<Finished>("finished");
+    to.Add<Loaded>("loaded");
+    to.Add<Die>("die");
+    to.Add<Where>("where");
 }
 
 }  // namespace

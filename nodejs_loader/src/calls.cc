@@ -2,6 +2,7 @@
 
 #include "contract.h"
 
+#include <algorithm>
 #include <unordered_map>
 
 
@@ -11,19 +12,40 @@ namespace {
 
 constexpr int kFailed = 1;
 
+
+void Fail(void *task, std::string_view reason) {
+    if (task != nullptr) {
+        ngx_http_lua_ffi_respond_copy(task, kFailed, reason.data(), reason.size());
+    }
+}
+
 }  // namespace
+
+
+// More slots for a batch.
+void Calls::Grow() {
+    size_t slot = tasks_.size();
+
+    free_.reserve(slot + kBatch);
+    tasks_.resize(slot + kBatch);
+
+    for (; slot < tasks_.size(); slot++) {
+        free_.push_back(static_cast<int>(slot));
+    }
+}
 
 
 int Calls::Poll(int *slots, int max) {
     void *tasks[kBatch];
+
+    if (free_.empty()) {
+        Grow();
+    }
+
+    max = std::min(max, static_cast<int>(free_.size()));
     int n = ngx_http_lua_ffi_task_poll_many(tq_, tasks, max, 0);
 
     for (int i = 0; i < n; i++) {
-        if (free_.empty()) {
-            free_.push_back(static_cast<int>(tasks_.size()));
-            tasks_.push_back(nullptr);
-        }
-
         slots[i] = free_.back();
         free_.pop_back();
         tasks_[slots[i]] = tasks[i];
@@ -74,18 +96,17 @@ std::vector<int> Calls::Abandoned() {
 }
 
 
-void Calls::FailAll(const std::string &reason) {
-    int slots[kBatch];
+void Calls::FailAll(std::string_view reason) {
+    void *tasks[kBatch];
+    int n = 0;
 
-    do {
-        for (size_t slot = 0; slot < tasks_.size(); slot++) {
-            void *task = Release(slot);
+    for (size_t slot = 0; slot < tasks_.size(); slot++) {
+        Fail(Release(slot), reason);
+    }
 
-            if (task != nullptr) {
-                ngx_http_lua_ffi_respond_copy(task, kFailed, reason.data(), reason.size());
-            }
-        }
-    } while (Poll(slots, kBatch) > 0);
+    while ((n = ngx_http_lua_ffi_task_poll_many(tq_, tasks, kBatch, 0)) > 0) {
+        std::for_each(tasks, tasks + n, [reason](void *task) { Fail(task, reason); });
+    }
 }
 
 }  // namespace resty_ffi

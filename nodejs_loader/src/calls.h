@@ -8,7 +8,7 @@
 
 
 #include <cstddef>
-#include <string>
+#include <string_view>
 #include <vector>
 
 
@@ -19,11 +19,12 @@ class Calls {
     /* How many are taken at once. */
     static constexpr int kBatch = 64;
 
-    explicit Calls(void *tq) : tq_(tq) {}
+    explicit Calls(void *tq) : tq_(tq) { Grow(); }
 
     /*
      * Takes what waits, without waiting: slots[] gets up to max (kBatch at
-     * most).  Returns their number, 0, or -1 at the end of the queue.
+     * most).  Returns their number, 0, or -1 at the end of the queue.  Throws
+     * without memory, and then has taken none.
      */
     int Poll(int *slots, int max);
 
@@ -33,16 +34,18 @@ class Calls {
     /* The task, taken out of its slot: the caller answers it. */
     void *Release(size_t slot);
 
-    /* Slots of calls whose callers have gone since. */
+    /* Slots of calls whose callers have gone since; throws without memory. */
     std::vector<int> Abandoned();
 
     /* Answers all that were taken and all that wait. */
-    void FailAll(const std::string &reason);
+    void FailAll(std::string_view reason);
 
  private:
+    void Grow();
+
     void *tq_;
     std::vector<void *> tasks_;
-    std::vector<int> free_;
+    std::vector<int> free_;         /* has room for all */
 };
 
 }  // namespace resty_ffi

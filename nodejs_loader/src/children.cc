@@ -20,7 +20,9 @@ struct sigaction nginx_action;
 struct sigaction libuv_action;
 
 
-thread_local bool is_guarded;
+// Not of the kind that is allocated when a thread first looks at it, and ends
+// the process when there is no memory.
+__attribute__((tls_model("initial-exec"))) thread_local bool is_guarded;
 
 
 // In the child, between fork() and what libuv hands over; async-signal-safe.
@@ -53,28 +55,45 @@ void Handle(int number, siginfo_t *info, void *context) {
     errno = error;
 }
 
-}  // namespace
-
-
-std::string Share() {
-    pthread_atfork(nullptr, nullptr, CloseAtExec);
-
-    // A watcher that is never stopped, on a loop that never runs: libuv sets
-    // its handler for the first one and resets it after the last.
+// Starts what is not started yet: 0, or an error of libuv's.
+//
+// A watcher that is never stopped, on a loop that never runs: libuv sets its
+// handler for the first one and resets it after the last.
+int Watch() {
     static uv_loop_t loop;
     static uv_signal_t watcher;
+    static bool is_watched_by_fork, has_loop, has_watcher;
+    int error = 0;
 
-    sigaction(SIGCHLD, nullptr, &nginx_action);
+    if (!is_watched_by_fork) {
+        error = -pthread_atfork(nullptr, nullptr, CloseAtExec);
+        is_watched_by_fork = error == 0;
+    }
 
-    int error = uv_loop_init(&loop);
+    if (error == 0 && !has_loop) {
+        error = uv_loop_init(&loop);
+        has_loop = error == 0;
+    }
 
-    if (error == 0) {
+    if (error == 0 && !has_watcher) {
         error = uv_signal_init(&loop, &watcher);
+        has_watcher = error == 0;
     }
 
     if (error == 0) {
         error = uv_signal_start(&watcher, [](uv_signal_t *, int) {}, SIGCHLD);
     }
+
+    return error;
+}
+
+}  // namespace
+
+
+std::string Share() {
+    sigaction(SIGCHLD, nullptr, &nginx_action);
+
+    int error = Watch();
 
     if (error != 0) {
         return std::string("no watcher of child processes: ") + uv_strerror(error);

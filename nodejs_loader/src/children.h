@@ -14,8 +14,8 @@ namespace resty_ffi {
 namespace children {
 
 /*
- * Once.  From now on both are told, and neither takes the handler from the
- * other.  Returns "", or why it failed.
+ * Until it has succeeded.  From then on both are told, and neither takes the
+ * handler from the other.  Returns "", or why it failed.
  */
 std::string Share();
 

@@ -6,13 +6,13 @@
 
 #include <ngx_http_lua_ffi.h>
 
-#include <string>
+#include <string_view>
 
 
 namespace resty_ffi {
 
 /* Any thread.  tq may be NULL: no name in front. */
-inline void Log(void *tq, int level, const std::string &text) {
+inline void Log(void *tq, int level, std::string_view text) {
     ngx_http_lua_ffi_log(tq, level, text.data(), text.size());
 }
 

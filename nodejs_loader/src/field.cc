@@ -2,6 +2,7 @@
 
 #include "contract.h"
 #include "runtime.h"
+#include "text.h"
 
 #include <node_buffer.h>
 
@@ -59,8 +60,10 @@ void PollTask(Info info) {
         n = ngx_http_lua_ffi_task_poll_many(tq, &task, 1, kLookMs);
     }
 
-    if (n == 1) {
-        runtime->field_tasks().Add(task);
+    if (n == 1 && !runtime->field_tasks().Add(task)) {
+        ngx_http_lua_ffi_respond_copy(task, kFailed, kNoMemory, sizeof(kNoMemory) - 1);
+        Throw(info, kNoMemory);
+        return;
     }
 
     info.GetReturnValue().Set(v8::BigInt::NewFromUnsigned(
@@ -116,10 +119,16 @@ void Respond(Info info) {
 }  // namespace
 
 
-void Tasks::Add(void *task) {
+bool Tasks::Add(void *task) {
     std::lock_guard<std::shared_mutex> guard(lock_);
 
-    tasks_.insert(task);
+    try {
+        tasks_.insert(task);
+    } catch (const std::bad_alloc &) {
+        return false;
+    }
+
+    return true;
 }
 
 
@@ -130,7 +139,7 @@ bool Tasks::Take(void *task) {
 }
 
 
-void Tasks::FailAll(const std::string &reason) {
+void Tasks::FailAll(std::string_view reason) {
     std::lock_guard<std::shared_mutex> guard(lock_);
 
     for (void *task : tasks_) {
@@ -142,9 +151,9 @@ void Tasks::FailAll(const std::string &reason) {
 
 
 void Init(value::Exports &to) {
-    to.Add("pollTask", PollTask);
-    to.Add("getRequest", GetRequest);
-    to.Add("respondTask", Respond);
+    to.Add<PollTask>("pollTask");
+    to.Add<GetRequest>("getRequest");
+    to.Add<Respond>("respondTask");
 }
 
 }  // namespace field

@@ -10,7 +10,7 @@
 #include "value.h"
 
 #include <shared_mutex>
-#include <string>
+#include <string_view>
 #include <unordered_set>
 
 
@@ -23,7 +23,8 @@ namespace field {
  */
 class Tasks {
  public:
-    void Add(void *task);
+    /* False without memory. */
+    bool Add(void *task);
 
     /* Whether it was there; the caller answers it, and nobody else reads it. */
     bool Take(void *task);
@@ -39,7 +40,7 @@ class Tasks {
     }
 
     /* When no module runs any more. */
-    void FailAll(const std::string &reason);
+    void FailAll(std::string_view reason);
 
  private:
     std::shared_mutex lock_;

@@ -3,9 +3,11 @@
 #include "contract.h"
 #include "platform.h"
 #include "runtime.h"
+#include "text.h"
 
 #include <memory>
 #include <mutex>
+#include <new>
 #include <unordered_map>
 
 
@@ -16,9 +18,13 @@ using resty_ffi::Runtime;
 
 std::mutex runtimes_lock;
 
+using Runtimes = std::unordered_map<void *, std::unique_ptr<Runtime>>;
+
 // Alive, by queue; guarded by runtimes_lock.  Never destroyed: at the
-// process's end threads may still run.
-auto &runtimes = *new std::unordered_map<void *, std::unique_ptr<Runtime>>;
+// process's end threads may still run.  In memory that is there: nothing would
+// catch what is thrown while a library is mapped.
+alignas(Runtimes) char runtimes_memory[sizeof(Runtimes)];
+Runtimes &runtimes = *new (runtimes_memory) Runtimes;
 
 
 std::unique_ptr<Runtime> take(void *tq) {
@@ -35,30 +41,45 @@ std::unique_ptr<Runtime> take(void *tq) {
     return runtime;
 }
 
+// Throws without memory: the runtime may be there already.
+bool load(const char *cfg, void *tq, std::string *why) {
+    Platform *platform = Platform::Start(ngx_http_lua_ffi_library_path(tq), why);
+
+    if (platform == nullptr) {
+        return false;
+    }
+
+    auto created = std::make_unique<Runtime>(platform, tq, cfg);
+    Runtime *runtime = created.get();
+
+    {
+        std::lock_guard<std::mutex> guard(runtimes_lock);
+        runtimes.emplace(tq, std::move(created));
+    }
+
+    return runtime->Load(why);
+}
+
+
 }  // namespace
 
 
 int host_load(const char *cfg, void *tq) {
     std::string why;
-    Platform *platform = Platform::Start(ngx_http_lua_ffi_library_path(tq), &why);
+    bool is_loaded = false;
 
-    if (platform == nullptr) {
-        ngx_http_lua_ffi_set_error(tq, why.data(), why.size());
-        return -1;
+    try {
+        is_loaded = load(cfg, tq, &why);
+    } catch (const std::bad_alloc &) {
+        why = resty_ffi::kNoMemory;
     }
 
-    auto runtime = std::make_unique<Runtime>(platform, tq, cfg);
-
-    if (!runtime->Load(&why)) {
+    if (!is_loaded) {
         ngx_http_lua_ffi_set_error(tq, why.data(), why.size());
-        Runtime::End(std::move(runtime));
-        return -1;
+        host_unload(tq);
     }
 
-    std::lock_guard<std::mutex> guard(runtimes_lock);
-    runtimes[tq] = std::move(runtime);
-
-    return 0;
+    return is_loaded ? 0 : -1;
 }
 
 

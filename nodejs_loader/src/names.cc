@@ -2,6 +2,8 @@
 
 #include "value.h"
 
+#include <new>
+
 
 namespace resty_ffi {
 
@@ -18,6 +20,20 @@ v8::Local<v8::String> Names::Get(v8::Isolate *isolate, const char *name, size_t 
         return last_.Get(isolate);
     }
 
+    // It may have a new name without being the string of it.
+    last_.Reset();
+
+    try {
+        Keep(isolate, name, length);
+    } catch (const std::bad_alloc &) {
+        return value::NewString(isolate, name, length);
+    }
+
+    return last_.Get(isolate);
+}
+
+
+void Names::Keep(v8::Isolate *isolate, const char *name, size_t length) {
     last_name_.assign(name, length);
     auto found = kept_.find(last_name_);
 
@@ -31,8 +47,6 @@ v8::Local<v8::String> Names::Get(v8::Isolate *isolate, const char *name, size_t 
     }
 
     last_.Reset(isolate, found->second);
-
-    return found->second.Get(isolate);
 }
 
 

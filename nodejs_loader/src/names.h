@@ -14,12 +14,15 @@ namespace resty_ffi {
 
 class Names {
  public:
+    /* Without memory it is not kept. */
     v8::Local<v8::String> Get(v8::Isolate *isolate, const char *name, size_t length);
 
     /* Before the isolate ends. */
     void Clear();
 
  private:
+    void Keep(v8::Isolate *isolate, const char *name, size_t length);
+
     std::unordered_map<std::string, v8::Global<v8::String>> kept_;
     std::string last_name_;
     v8::Global<v8::String> last_;

@@ -1,10 +1,10 @@
 #include "platform.h"
 
 #include "children.h"
+#include "descriptors.h"
 
 #include <dlfcn.h>
 
-#include <memory>
 #include <mutex>
 
 
@@ -23,12 +23,13 @@ constexpr auto kFlags = static_cast<Flags::Flags>(
 
 
 // Native addons do not name libnode: they find its functions only here.
-void MakeSymbolsGlobal() {
+// Returns false, and dlerror() the reason, when that fails.
+bool MakeSymbolsGlobal() {
+    constexpr int kMode = RTLD_NOW | RTLD_GLOBAL | RTLD_NOLOAD | RTLD_NODELETE;
     Dl_info info;
 
-    if (dladdr(reinterpret_cast<void *>(&node::TearDownOncePerProcess), &info) != 0) {
-        (void) dlopen(info.dli_fname, RTLD_NOW | RTLD_GLOBAL | RTLD_NOLOAD | RTLD_NODELETE);
-    }
+    return dladdr(reinterpret_cast<void *>(&node::TearDownOncePerProcess), &info) == 0
+           || dlopen(info.dli_fname, kMode) != nullptr;
 }
 
 
@@ -46,35 +47,48 @@ std::string Join(const std::vector<std::string> &lines) {
 
 
 Platform *Platform::Start(const char *library, std::string *why) {
-    static std::once_flag once;
+    static std::mutex lock;
     // Never destroyed: at the process's end threads may still run.
     static Platform *platform = new Platform;
-    static std::string error;
 
-    std::call_once(once, [library] { error = platform->Init(library); });
+    std::lock_guard<std::mutex> guard(lock);
 
-    *why = error;
+    if (!platform->is_started_) {
+        *why = platform->Init(library);
+        platform->is_started_ = why->empty();
+    }
 
-    return error.empty() ? platform : nullptr;
+    return platform->is_started_ ? platform : nullptr;
 }
 
 
+// May be called again after a failure.
 std::string Platform::Init(const char *library) {
     std::string path = library;
     modules_ = path.substr(0, path.rfind('/')) + "/node_modules";
 
-    MakeSymbolsGlobal();
+    std::string lack = descriptors::Lack(descriptors::kStart);
 
-    // The first is what process.argv[0] and process.title begin with.
-    auto result = node::InitializeOncePerProcess({"node"}, kFlags);
-
-    if (result->early_return() || result->exit_code() != 0) {
-        return "Node.js does not start: " + Join(result->errors());
+    if (!lack.empty()) {
+        return lack;
     }
 
-    v8_ = result->platform();
-    args_ = result->args();
-    exec_args_ = result->exec_args();
+    if (!MakeSymbolsGlobal()) {
+        return dlerror();
+    }
+
+    if (!result_) {
+        // The first is what process.argv[0] and process.title begin with.
+        result_ = node::InitializeOncePerProcess({"node"}, kFlags);
+    }
+
+    if (result_->early_return() || result_->exit_code() != 0) {
+        return "Node.js does not start: " + Join(result_->errors());
+    }
+
+    v8_ = result_->platform();
+    args_ = result_->args();
+    exec_args_ = result_->exec_args();
 
     return children::Share();
 }

@@ -8,6 +8,7 @@
 
 #include <node.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -20,8 +21,9 @@ class Platform {
      * Any thread; blocks while another one starts it.  library: where the
      * loader was found, beside its JavaScript files; borrowed.
      *
-     * Returns nullptr, with the reason, if it cannot be started: then it never
-     * will in this process.
+     * Returns nullptr, with the reason, if it cannot be started.  The next
+     * call tries again, but for what Node.js itself does once in a process.
+     * Throws std::bad_alloc: then, too.
      */
     static Platform *Start(const char *library, std::string *why);
 
@@ -36,6 +38,8 @@ class Platform {
  private:
     std::string Init(const char *library);
 
+    bool is_started_ = false;
+    std::unique_ptr<node::InitializationResult> result_;
     node::MultiIsolatePlatform *v8_ = nullptr;
     std::vector<std::string> args_;
     std::vector<std::string> exec_args_;

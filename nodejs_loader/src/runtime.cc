@@ -3,7 +3,9 @@
 #include "binding.h"
 #include "children.h"
 #include "contract.h"
+#include "descriptors.h"
 #include "platform.h"
+#include "text.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -57,6 +59,13 @@ Runtime::Runtime(Platform *platform, void *tq, const char *cfg)
 
 
 bool Runtime::Load(std::string *why) {
+    *why = descriptors::Lack(descriptors::kRuntime);
+
+    if (!why->empty()) {
+        has_ended_ = true;
+        return false;
+    }
+
     pthread_attr_t attr;
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, kStackSize);
@@ -105,8 +114,7 @@ void Runtime::End(std::unique_ptr<Runtime> runtime) {
 
         if (!has_ended) {
             Log(runtime->tq_, NGX_HTTP_LUA_FFI_LOG_WARN,
-                "its JavaScript did not end in " + std::to_string(kCloseSeconds) +
-                " seconds: it is stopped");
+                Text("its JavaScript did not end in %d seconds: it is stopped", kCloseSeconds));
         }
     }
 
@@ -168,28 +176,27 @@ void *Runtime::Main(void *data) {
 }
 
 
-void Runtime::Run() {
-    RunEnvironment();
-
-    std::unique_lock<std::mutex> guard(lock_);
-    std::string reason = reason_;
-    bool was_loaded = loaded_;
-
-    if (!loaded_) {
-        error_ = reason.empty() ? "the module ended before it was loaded" : reason;
-        loaded_ = true;
-        changed_.notify_all();
+void Runtime::Run() noexcept {
+    try {
+        RunEnvironment();
+    } catch (const std::bad_alloc &) {
+        Die(kNoMemory);
     }
 
-    guard.unlock();
+    // Nobody changes it any more.
+    std::string_view reason = reason_;
+    bool was_loaded = loaded_;
+
+    Loaded(reason.empty() ? "the module ended before it was loaded" : reason);
 
     if (was_loaded && !reason.empty()) {
-        Log(tq_, NGX_HTTP_LUA_FFI_LOG_ERR, "the runtime ends: " + reason);
+        Log(tq_, NGX_HTTP_LUA_FFI_LOG_ERR,
+            Text("the runtime ends: %s", reason_.c_str()));
         field_tasks_.FailAll(reason);
         calls_.FailAll(reason);
     }
 
-    guard.lock();
+    std::lock_guard<std::mutex> guard(lock_);
     has_ended_ = true;
     changed_.notify_all();
 }
@@ -201,7 +208,7 @@ void Runtime::RunEnvironment() {
         platform_->v8(), &errors, platform_->args(), platform_->exec_args(), kFlags);
 
     if (!setup) {
-        Die("no environment: " + (errors.empty() ? "out of memory" : errors[0]));
+        Die(Text("no environment: %s", errors.empty() ? kNoMemory : errors[0].c_str()));
         return;
     }
 
@@ -217,7 +224,7 @@ void Runtime::RunEnvironment() {
         binding::Register(setup->env(), this);
 
         node::SetProcessExitHandler(setup->env(), [this](node::Environment *, int code) {
-            Die("process.exit(" + std::to_string(code) + ") was called");
+            Die(Text("process.exit(%d) was called", code));
         });
 
         uv_async_init(setup->event_loop(), &end_, [](uv_async_t *async) {
@@ -273,25 +280,25 @@ void Runtime::OnEnd() {
 }
 
 
-void Runtime::Loaded(const std::string &why) {
+void Runtime::Loaded(std::string_view why) {
     std::lock_guard<std::mutex> guard(lock_);
 
     if (!loaded_) {
-        error_ = why;
+        Assign(&error_, why);
         loaded_ = true;
         changed_.notify_all();
     }
 }
 
 
-void Runtime::Die(const std::string &reason) {
+void Runtime::Die(std::string_view reason) {
     node::Environment *env;
 
     {
         std::lock_guard<std::mutex> guard(lock_);
 
         if (reason_.empty()) {
-            reason_ = reason;
+            Assign(&reason_, reason);
         }
 
         is_ending_ = true;
@@ -308,8 +315,8 @@ void Runtime::Die(const std::string &reason) {
 size_t Runtime::OnNearHeapLimit(void *data, size_t limit, size_t initial) {
     auto *runtime = static_cast<Runtime *>(data);
 
-    runtime->Die("out of memory: its JavaScript heap has reached " +
-                 std::to_string(initial >> 20) + " MiB (--max-old-space-size)");
+    runtime->Die(Text("out of memory: its JavaScript heap has reached %zu MiB "
+                      "(--max-old-space-size)", initial >> 20));
 
     return limit + kLastHeap;
 }
@@ -378,20 +385,30 @@ void Runtime::OnWake(uv_poll_t *poll, int status, int events) {
     v8::HandleScope scope(self->isolate_);
     v8::Local<v8::Function> wake = self->wake_.Get(self->isolate_);
     v8::Local<v8::Value> argument = v8::Undefined(self->isolate_);
-    std::vector<int> abandoned = self->calls_.Abandoned();
 
-    if (!abandoned.empty()) {
-        std::vector<v8::Local<v8::Value>> slots;
+    try {
+        auto slots = self->Abandoned();
 
-        for (int slot : abandoned) {
-            slots.push_back(v8::Integer::New(self->isolate_, slot));
+        if (!slots.empty()) {
+            argument = v8::Array::New(self->isolate_, slots.data(), slots.size());
         }
-
-        argument = v8::Array::New(self->isolate_, slots.data(), slots.size());
+    } catch (const std::bad_alloc &) {
+        // Their handlers are not told, and may still ask.
     }
 
     // An exception has ended the runtime already.
     (void) node::MakeCallback(self->isolate_, wake, wake, 1, &argument, {0, 0});
+}
+
+
+std::vector<v8::Local<v8::Value>> Runtime::Abandoned() {
+    std::vector<v8::Local<v8::Value>> numbers;
+
+    for (int slot : calls_.Abandoned()) {
+        numbers.push_back(v8::Integer::New(isolate_, slot));
+    }
+
+    return numbers;
 }
 
 }  // namespace resty_ffi

@@ -25,6 +25,8 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 
 namespace resty_ffi {
@@ -38,7 +40,7 @@ class Runtime {
 
     /*
      * The load thread; blocks until the module is loaded, or nginx has given
-     * it up.  Once.
+     * it up.  Once.  Throws std::bad_alloc, with the thread running.
      */
     bool Load(std::string *why);
 
@@ -64,10 +66,10 @@ class Runtime {
     Names &names() { return names_; }
 
     /* The load has ended; with an error unless why is empty. */
-    void Loaded(const std::string &why);
+    void Loaded(std::string_view why);
 
     /* Ends the runtime for that reason, if it does not end already. */
-    void Die(const std::string &reason);
+    void Die(std::string_view reason);
 
     /*
      * From now on wake is called when something happens to the queue, with
@@ -86,8 +88,9 @@ class Runtime {
     static void OnWake(uv_poll_t *poll, int status, int events);
     static size_t OnNearHeapLimit(void *data, size_t limit, size_t initial);
 
-    void Run();
+    void Run() noexcept;
     void RunEnvironment();
+    std::vector<v8::Local<v8::Value>> Abandoned();
     void Leave();
     void OnEnd();
     void Stop();

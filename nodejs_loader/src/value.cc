@@ -1,6 +1,7 @@
 #include "value.h"
 
 #include "contract.h"
+#include "text.h"
 
 #include <node_buffer.h>
 
@@ -18,7 +19,7 @@ constexpr size_t kSmall = 1024;
 // UTF-8 needs three bytes at most for what UTF-16 has in one unit.
 constexpr int kUtf8Max = 3;
 
-constexpr char kNoMemory[] = "no memory for the response";
+constexpr char kNoMemoryToRespond[] = "no memory for the response";
 
 
 void RespondText(v8::Isolate *isolate, void *task, int rc, v8::Local<v8::String> text) {
@@ -36,7 +37,8 @@ void RespondText(v8::Isolate *isolate, void *task, int rc, v8::Local<v8::String>
     auto *bytes = static_cast<char *>(malloc(size));
 
     if (bytes == nullptr) {
-        ngx_http_lua_ffi_respond_copy(task, 1, kNoMemory, sizeof(kNoMemory) - 1);
+        ngx_http_lua_ffi_respond_copy(task, 1, kNoMemoryToRespond,
+                                      sizeof(kNoMemoryToRespond) - 1);
         return;
     }
 
@@ -58,7 +60,8 @@ void RespondBytes(void *task, int rc, v8::Local<v8::ArrayBufferView> view) {
     void *bytes = malloc(size);
 
     if (bytes == nullptr) {
-        ngx_http_lua_ffi_respond_copy(task, 1, kNoMemory, sizeof(kNoMemory) - 1);
+        ngx_http_lua_ffi_respond_copy(task, 1, kNoMemoryToRespond,
+                                      sizeof(kNoMemoryToRespond) - 1);
         return;
     }
 
@@ -116,8 +119,15 @@ void Exports::Add(const char *name, v8::Local<v8::Value> value) {
 }
 
 
-void Exports::Add(const char *name, v8::FunctionCallback function) {
+void Exports::AddFunction(const char *name, v8::FunctionCallback function) {
     Add(name, v8::Function::New(context, function, data).ToLocalChecked());
+}
+
+
+void Exports::ThrowNoMemory(v8::Isolate *isolate) {
+    v8::Local<v8::String> message = NewString(isolate, kNoMemory, sizeof(kNoMemory) - 1);
+
+    isolate->ThrowException(v8::Exception::RangeError(message));
 }
 
 }  // namespace value

@@ -6,6 +6,7 @@
 
 #include <node.h>
 
+#include <new>
 #include <string>
 
 
@@ -34,7 +35,22 @@ struct Exports {
     v8::Local<v8::Value> data;
 
     void Add(const char *name, v8::Local<v8::Value> value);
-    void Add(const char *name, v8::FunctionCallback function);
+
+    /* A function, which JavaScript sees throw when it throws std::bad_alloc. */
+    template <v8::FunctionCallback function>
+    void Add(const char *name) {
+        AddFunction(name, [](const v8::FunctionCallbackInfo<v8::Value> &info) {
+            try {
+                function(info);
+            } catch (const std::bad_alloc &) {
+                ThrowNoMemory(info.GetIsolate());
+            }
+        });
+    }
+
+ private:
+    void AddFunction(const char *name, v8::FunctionCallback function);
+    static void ThrowNoMemory(v8::Isolate *isolate);
 };
 
 }  // namespace value

@@ -21,13 +21,6 @@ typedef struct {
 } bridge_state_t;
 
 
-/* The call that this thread serves. */
-static _Thread_local struct {
-    void      *task;            /* NULL: none */
-    PyObject  *object;          /* NULL: nobody has asked for it */
-} current;
-
-
 /* What the handler returned, or NULL with an exception set. */
 static PyObject *
 call_handler(void *task, service_t *service)
@@ -82,8 +75,7 @@ serve_task(void *task, service_t *service)
     PyObject   *response;
     serving_t   serving;
 
-    current.task = task;
-    serving_begin(&serving, task);
+    serving_begin(&serving, task, NULL);
 
     response = call_in_context(task, service);
 
@@ -92,11 +84,10 @@ serve_task(void *task, service_t *service)
     }
 
     serving_end(&serving);
-    current.task = NULL;
 
-    if (current.object != NULL) {
-        task_end(current.object);
-        Py_CLEAR(current.object);
+    if (serving.object != NULL) {
+        task_end(serving.object);
+        Py_DECREF(serving.object);
     }
 
     Py_XDECREF(response);
@@ -155,20 +146,23 @@ bridge_serve(PyObject *module, PyObject *args)
 static PyObject *
 bridge_current_task(PyObject *module, PyObject *unused)
 {
+    serving_t       *serving;
     bridge_state_t  *state;
 
-    if (current.task == NULL) {
+    serving = serving_here();
+
+    if (serving == NULL) {
         Py_RETURN_NONE;
     }
 
-    if (current.object == NULL) {
+    if (serving->object == NULL) {
         state = PyModule_GetState(module);
-        current.object = task_object(state->task_type, current.task, 0);
+        serving->object = task_object(state->task_type, serving->task, 0);
     }
 
-    Py_XINCREF(current.object);
+    Py_XINCREF(serving->object);
 
-    return current.object;
+    return serving->object;
 }
 
 

@@ -155,7 +155,7 @@ step(calls_t *calls, PyObject *thrown, PyObject **waits_for)
         return -1;
     }
 
-    serving_begin(&serving, calls->task);
+    serving_begin(&serving, calls->task, calls->object);
 
     *waits_for = calls->coroutine == NULL ? first_step(calls)
                                           : next_step(calls, thrown);

@@ -8,11 +8,44 @@
 
 #include <ngx_http_lua_ffi.h>
 
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
 
 #define ERROR_MAX  1024
+
+#define NO_MEMORY  "no memory for a thread of Python's"
+
+/* Between two tries of what must not fail. */
+#define RETRY_MS   100
+
+
+/*
+ * Takes the GIL on a thread that Python does not know.  NULL without memory,
+ * where PyGILState_Ensure() would end the process.
+ */
+static PyThreadState *
+take_gil(void)
+{
+    PyThreadState  *state;
+
+    state = PyThreadState_New(PyInterpreterState_Main());
+
+    if (state != NULL) {
+        PyEval_RestoreThread(state);
+    }
+
+    return state;
+}
+
+
+static void
+leave_gil(PyThreadState *state)
+{
+    PyThreadState_Clear(state);
+    PyThreadState_DeleteCurrent();
+}
 
 
 /* Holds the GIL.  The result of resty_ffi._runtime.<name>(), or NULL. */
@@ -74,17 +107,22 @@ result_text(PyObject *result, char text[ERROR_MAX])
 static int
 embed_load(char *cfg, void *tq)
 {
-    char              text[ERROR_MAX];
-    const char       *why;
-    PyGILState_STATE  gil;
+    char            text[ERROR_MAX];
+    const char     *why;
+    PyThreadState  *gil;
 
-    gil = PyGILState_Ensure();
+    gil = take_gil();
+
+    if (gil == NULL) {
+        ngx_http_lua_ffi_set_error(tq, NO_MEMORY, strlen(NO_MEMORY));
+        return -1;
+    }
 
     why = result_text(call_runtime("load", Py_BuildValue("KyK",
                                    (unsigned long long) (uintptr_t) tq, cfg,
                                    (unsigned long long) (uintptr_t) cfg)),
                       text);
-    PyGILState_Release(gil);
+    leave_gil(gil);
 
     if (why == NULL) {
         return 0;
@@ -99,16 +137,19 @@ embed_load(char *cfg, void *tq)
 static void
 embed_unload(void *tq)
 {
-    char              text[ERROR_MAX];
-    const char       *why;
-    PyGILState_STATE  gil;
+    char            text[ERROR_MAX];
+    const char     *why;
+    PyThreadState  *gil;
 
-    gil = PyGILState_Ensure();
+    /* its threads must end, whatever it takes */
+    while ((gil = take_gil()) == NULL) {
+        (void) poll(NULL, 0, RETRY_MS);
+    }
 
     why = result_text(call_runtime("unload", Py_BuildValue("(K)",
                                         (unsigned long long) (uintptr_t) tq)),
                       text);
-    PyGILState_Release(gil);
+    leave_gil(gil);
 
     if (why != NULL) {
         ngx_http_lua_ffi_log(tq, NGX_HTTP_LUA_FFI_LOG_ERR, why, strlen(why));
@@ -131,11 +172,17 @@ log_stack(void *task, PyObject *stack)
 static void
 embed_overdue(void *tq, void *task)
 {
-    char              text[ERROR_MAX];
-    PyObject         *stack;
-    PyGILState_STATE  gil;
+    char            text[ERROR_MAX];
+    PyObject       *stack;
+    PyThreadState  *gil;
 
-    gil = PyGILState_Ensure();
+    gil = take_gil();
+
+    if (gil == NULL) {
+        ngx_http_lua_ffi_log(tq, NGX_HTTP_LUA_FFI_LOG_ERR, NO_MEMORY,
+                             strlen(NO_MEMORY));
+        return;
+    }
 
     stack = call_runtime("overdue", Py_BuildValue("KK",
                                       (unsigned long long) (uintptr_t) tq,
@@ -149,18 +196,22 @@ embed_overdue(void *tq, void *task)
         ngx_http_lua_ffi_log(tq, NGX_HTTP_LUA_FFI_LOG_ERR, text, strlen(text));
     }
 
-    PyGILState_Release(gil);
+    leave_gil(gil);
 }
 
 
 static const char *
 embed_busy(void)
 {
-    const char       *why;
-    static char       text[ERROR_MAX];
-    PyGILState_STATE  gil;
+    const char     *why;
+    static char     text[ERROR_MAX];
+    PyThreadState  *gil;
 
-    gil = PyGILState_Ensure();
+    gil = take_gil();
+
+    if (gil == NULL) {
+        return NO_MEMORY;
+    }
 
     if (PyInterpreterState_Next(PyInterpreterState_Head()) != NULL) {
         /* before 3.12 Python aborts when it ends before them */
@@ -170,7 +221,7 @@ embed_busy(void)
         why = result_text(call_runtime("busy", PyTuple_New(0)), text);
     }
 
-    PyGILState_Release(gil);
+    leave_gil(gil);
 
     return why;
 }

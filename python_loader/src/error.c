@@ -14,14 +14,15 @@ error_text(char *text, size_t size)
     exception = PyErr_GetRaisedException();
 
     if (exception == NULL) {
-        snprintf(text, size, "no exception");
+        snprintf(text, size, "Python says no reason: out of memory?");
         return;
     }
 
     string = PyObject_Str(exception);
     message = string != NULL ? PyUnicode_AsUTF8(string) : NULL;
 
-    snprintf(text, size, "%s: %s", Py_TYPE(exception)->tp_name,
+    snprintf(text, size, "%s%s%s", Py_TYPE(exception)->tp_name,
+             message == NULL || *message != '\0' ? ": " : "",
              message != NULL ? message : "no message");
 
     PyErr_Clear();

@@ -15,7 +15,7 @@
 #include <string.h>
 
 
-#define WHY_MAX  2048
+#define WHY_MAX  (OBJECTS_NAME_MAX + 512)
 
 #define INTERPRETER_PREFIX  "interpreter-"
 #define LIBPYTHON_PREFIX    "libpython3"
@@ -83,41 +83,18 @@ host_path(const char *version, const char *library, char path[PATH_MAX])
 }
 
 
-/* What the interpreter mapped since, or NULL without memory. */
-static objects_t *
-host_mapped_since(void)
-{
-    size_t      i, n;
-    objects_t  *objects;
-
-    objects = objects_list();
-    if (objects == NULL) {
-        return NULL;
-    }
-
-    for (i = 0, n = 0; i < objects->n; i++) {
-        if (objects_has(python.before, objects->names[i])) {
-            free(objects->names[i]);
-
-        } else {
-            objects->names[n++] = objects->names[i];
-        }
-    }
-
-    objects->n = n;
-
-    return objects;
-}
-
-
 /* Why an object would keep libpython mapped, or NULL. */
 static const char *
 host_object_keeps(const char *name)
 {
     objects_facts_t  facts;
 
-    if (strcmp(name, python.path) == 0 || !objects_inspect(name, &facts)) {
+    if (strcmp(name, python.path) == 0) {
         return NULL;
+    }
+
+    if (!objects_inspect(name, &facts)) {
+        return objects_is_mapped(name) ? host_why("no memory") : NULL;
     }
 
     if (facts.links_python && !facts.extension) {
@@ -140,55 +117,47 @@ host_object_keeps(const char *name)
 static const char *
 host_objects_keep(void)
 {
-    size_t       i;
-    objects_t   *objects;
+    char         name[OBJECTS_NAME_MAX];
+    size_t       n;
     const char  *reason;
-
-    objects = host_mapped_since();
-    if (objects == NULL) {
-        return host_why("no memory");
-    }
 
     reason = NULL;
 
-    for (i = 0; i < objects->n && reason == NULL; i++) {
-        reason = host_object_keeps(objects->names[i]);
+    for (n = 0; reason == NULL && objects_since(python.before, n, name); n++) {
+        reason = host_object_keeps(name);
     }
-
-    objects_free(objects);
 
     return reason;
 }
 
 
-/* Python does not close its extensions. */
+/* Python does not close its extensions; some are built into libpython. */
 static void
 host_close_extensions(void)
 {
-    size_t            i;
-    objects_t        *objects;
-    objects_facts_t   facts;
+    char    name[OBJECTS_NAME_MAX];
+    size_t  n;
 
-    objects = host_mapped_since();
+    for (n = 0; objects_extension(python.before, n, name); ) {
+        if (!objects_begins(name, LIBPYTHON_PREFIX)) {
+            objects_close(name);
+        }
 
-    for (i = 0; objects != NULL && i < objects->n; i++) {
-        if (objects_inspect(objects->names[i], &facts) && facts.extension) {
-            objects_close(objects->names[i]);
+        if (objects_is_mapped(name)) {
+            n++;
         }
     }
-
-    objects_free(objects);
 }
 
 
 /*
  * Guarded by lock.  Whether nothing is left is known only now: NULL, or dead.
+ * Needs no memory: it would be too late to be told that there is none.
  */
 static const char *
 host_unmap(void)
 {
-    objects_t   *objects;
-    const char  *left;
+    char  left[OBJECTS_NAME_MAX];
 
     python.embed->end();
     host_close_extensions();
@@ -198,17 +167,14 @@ host_unmap(void)
     (void) dlclose(python.handle);
     keys_delete(&python.keys);
 
-    objects_free(python.before);
-
-    objects = objects_list();
-    left = objects != NULL ? objects_find(objects, LIBPYTHON_PREFIX)
-                           : "libpython";
-    if (left != NULL) {
+    if (objects_find(LIBPYTHON_PREFIX, left)
+        || objects_extension(python.before, 0, left))
+    {
         snprintf(dead, WHY_MAX, "Python %s has ended, but %s stays mapped: "
                  "reload nginx", python.version, left);
     }
 
-    objects_free(objects);
+    objects_free(python.before);
 
     python = (host_python_t) { 0 };
 
@@ -306,25 +272,22 @@ host_open(void *path)
 static const char *
 host_map(const char *path)
 {
-    int          err;
-    objects_t   *objects;
-    pthread_t    thread;
-    const char  *stranger;
+    int         err;
+    char        stranger[OBJECTS_NAME_MAX];
+    objects_t  *objects;
+    pthread_t   thread;
 
     host_open_libstdcxx();
+
+    /* its functions would be taken for those of ours */
+    if (objects_find(LIBPYTHON_PREFIX, stranger)) {
+        return host_why("another library has brought %s into this worker: "
+                        "load ffi_python3 without it", stranger);
+    }
 
     objects = objects_list();
     if (objects == NULL) {
         return host_why("no memory");
-    }
-
-    /* its functions would be taken for those of ours */
-    stranger = objects_find(objects, LIBPYTHON_PREFIX);
-    if (stranger != NULL) {
-        (void) host_why("another library has brought %s into this worker: "
-                        "load ffi_python3 without it", stranger);
-        objects_free(objects);
-        return why;
     }
 
     err = pthread_create(&thread, NULL, host_open, (void *) path);

@@ -73,7 +73,7 @@ static const char  bootstrap[] =
 
 
 /* Extension modules do not link libpython: they look for it globally. */
-static void
+static int
 make_libpython_global(void)
 {
     Dl_info  info;
@@ -81,6 +81,8 @@ make_libpython_global(void)
     if (dladdr((void *) (uintptr_t) Py_InitializeFromConfig, &info) != 0) {
         libpython = dlopen(info.dli_fname, RTLD_NOW|RTLD_GLOBAL|RTLD_NOLOAD);
     }
+
+    return libpython != NULL ? 0 : -1;
 }
 
 
@@ -188,13 +190,13 @@ start(void)
 {
     PyStatus  status;
 
-    make_libpython_global();
-    (void) pthread_atfork(NULL, NULL, become_child);
-
-    memory_install();
     limit_openblas();
 
-    if (bridge_register() != 0) {
+    if (make_libpython_global() != 0
+        || pthread_atfork(NULL, NULL, become_child) != 0
+        || memory_install() != 0
+        || bridge_register() != 0)
+    {
         snprintf(failure, FAILURE_MAX, "no memory for Python");
         return;
     }

@@ -179,7 +179,7 @@ arena_free(void *ctx, void *address, size_t size)
 }
 
 
-void
+int
 memory_install(void)
 {
     PyMemAllocatorEx        raw = { NULL, raw_malloc, raw_calloc, raw_realloc,
@@ -187,12 +187,16 @@ memory_install(void)
     PyObjectArenaAllocator  arena = { NULL, arena_alloc, arena_free };
 
     /* a thread that holds the lock is not there in a forked child */
-    (void) pthread_atfork(memory_lock, memory_unlock, memory_unlock);
+    if (pthread_atfork(memory_lock, memory_unlock, memory_unlock) != 0) {
+        return -1;
+    }
 
     PyMem_SetAllocator(PYMEM_DOMAIN_RAW, &raw);
 
     PyObject_GetArenaAllocator(&arena_allocator);
     PyObject_SetArenaAllocator(&arena);
+
+    return 0;
 }
 
 

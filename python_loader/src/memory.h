@@ -7,8 +7,8 @@
 #define MEMORY_H_INCLUDED
 
 
-/* Before anything else of Python. */
-void memory_install(void);
+/* Before anything else of Python.  Returns 0, or -1 without memory. */
+int memory_install(void);
 
 /*
  * After Python's end, when nothing refers to its memory any more and before

@@ -26,25 +26,46 @@ typedef struct {
 } dynamic_t;
 
 
+/* What objects_find() and its like look for. */
+typedef struct search_s  search_t;
+
+struct search_s {
+    bool             (*matches)(const search_t *search,
+                                struct dl_phdr_info *info);
+    const char        *text;
+    const objects_t   *before;
+    size_t             skip;
+    char              *name;
+};
+
+
 static int
 add_name(struct dl_phdr_info *info, size_t size, void *data)
 {
-    char       **names;
-    objects_t   *objects = data;
+    char       *names;
+    size_t      len;
+    objects_t  *objects = data;
 
     if (info->dlpi_name[0] == '\0') {
         return 0;
     }
 
-    names = realloc(objects->names, (objects->n + 1) * sizeof(char *));
-    if (names == NULL) {
-        return -1;
+    len = strlen(info->dlpi_name) + 1;
+
+    if (len > objects->size - objects->used) {
+        names = realloc(objects->names, 2 * (objects->size + len));
+        if (names == NULL) {
+            return -1;
+        }
+
+        objects->names = names;
+        objects->size = 2 * (objects->size + len);
     }
 
-    objects->names = names;
-    names[objects->n] = strdup(info->dlpi_name);
+    memcpy(objects->names + objects->used, info->dlpi_name, len);
+    objects->used += len;
 
-    return names[objects->n] != NULL ? (objects->n++, 0) : -1;
+    return 0;
 }
 
 
@@ -67,52 +88,27 @@ objects_list(void)
 void
 objects_free(objects_t *objects)
 {
-    if (objects == NULL) {
-        return;
+    if (objects != NULL) {
+        free(objects->names);
+        free(objects);
     }
-
-    while (objects->n > 0) {
-        free(objects->names[--objects->n]);
-    }
-
-    free(objects->names);
-    free(objects);
 }
 
 
-bool
-objects_has(const objects_t *objects, const char *name)
+static bool
+is_listed(const objects_t *objects, const char *name)
 {
-    size_t  i;
+    const char  *listed;
 
-    for (i = 0; i < objects->n; i++) {
-        if (strcmp(objects->names[i], name) == 0) {
+    for (listed = objects->names; listed < objects->names + objects->used;
+         listed += strlen(listed) + 1)
+    {
+        if (strcmp(listed, name) == 0) {
             return true;
         }
     }
 
     return false;
-}
-
-
-const char *
-objects_find(const objects_t *objects, const char *prefix)
-{
-    size_t       i;
-    const char  *name, *slash;
-
-    for (i = 0; i < objects->n; i++) {
-        name = objects->names[i];
-        slash = strrchr(name, '/');
-
-        if (strncmp(slash != NULL ? slash + 1 : name, prefix, strlen(prefix))
-            == 0)
-        {
-            return name;
-        }
-    }
-
-    return NULL;
 }
 
 
@@ -126,13 +122,13 @@ dynamic_address(const dynamic_t *dynamic, ElfW(Addr) address)
 
 
 static void
-dynamic_read(dynamic_t *dynamic, const struct link_map *map)
+dynamic_read(dynamic_t *dynamic, const ElfW(Dyn) *entries, ElfW(Addr) base)
 {
     const ElfW(Dyn)  *entry;
 
-    *dynamic = (dynamic_t) { .entries = map->l_ld, .base = map->l_addr };
+    *dynamic = (dynamic_t) { .entries = entries, .base = base };
 
-    for (entry = map->l_ld; entry->d_tag != DT_NULL; entry++) {
+    for (entry = entries; entry->d_tag != DT_NULL; entry++) {
         switch (entry->d_tag) {
 
         case DT_STRTAB:
@@ -197,6 +193,147 @@ dynamic_symbols(const dynamic_t *dynamic)
 }
 
 
+static bool
+is_extension_symbol(const dynamic_t *dynamic, const ElfW(Sym) *symbol)
+{
+    return symbol->st_shndx != SHN_UNDEF
+           && strncmp(dynamic->strings + symbol->st_name, INIT_PREFIX,
+                      sizeof(INIT_PREFIX) - 1) == 0;
+}
+
+
+static bool
+is_extension(struct dl_phdr_info *info)
+{
+    size_t              i, n;
+    dynamic_t           dynamic;
+    const ElfW(Phdr)   *header;
+
+    for (header = info->dlpi_phdr;
+         header < info->dlpi_phdr + info->dlpi_phnum
+         && header->p_type != PT_DYNAMIC;
+         header++)
+    {
+        /* void */
+    }
+
+    if (header == info->dlpi_phdr + info->dlpi_phnum) {
+        return false;
+    }
+
+    dynamic_read(&dynamic,
+                 (const ElfW(Dyn) *) (info->dlpi_addr + header->p_vaddr),
+                 info->dlpi_addr);
+
+    n = dynamic_symbols(&dynamic);
+
+    for (i = 0; i < n; i++) {
+        if (is_extension_symbol(&dynamic, &dynamic.symbols[i])) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+static int
+look_at(struct dl_phdr_info *info, size_t size, void *data)
+{
+    search_t  *search = data;
+
+    if (info->dlpi_name[0] == '\0' || !search->matches(search, info)
+        || search->skip-- > 0)
+    {
+        return 0;
+    }
+
+    if (search->name != NULL) {
+        snprintf(search->name, OBJECTS_NAME_MAX, "%s", info->dlpi_name);
+    }
+
+    return 1;
+}
+
+
+static bool
+has_name(const search_t *search, struct dl_phdr_info *info)
+{
+    return strcmp(info->dlpi_name, search->text) == 0;
+}
+
+
+bool
+objects_is_mapped(const char *name)
+{
+    search_t  search = { .matches = has_name, .text = name };
+
+    return dl_iterate_phdr(look_at, &search) != 0;
+}
+
+
+bool
+objects_begins(const char *name, const char *prefix)
+{
+    const char  *slash;
+
+    slash = strrchr(name, '/');
+
+    return strncmp(slash != NULL ? slash + 1 : name, prefix, strlen(prefix))
+           == 0;
+}
+
+
+static bool
+has_prefix(const search_t *search, struct dl_phdr_info *info)
+{
+    return objects_begins(info->dlpi_name, search->text);
+}
+
+
+bool
+objects_find(const char *prefix, char *name)
+{
+    search_t  search = { .matches = has_prefix, .text = prefix, .name = name };
+
+    return dl_iterate_phdr(look_at, &search) != 0;
+}
+
+
+static bool
+is_new(const search_t *search, struct dl_phdr_info *info)
+{
+    return !is_listed(search->before, info->dlpi_name);
+}
+
+
+bool
+objects_since(const objects_t *before, size_t n, char *name)
+{
+    search_t  search = { .matches = is_new, .before = before, .skip = n,
+                         .name = name };
+
+    return dl_iterate_phdr(look_at, &search) != 0;
+}
+
+
+static bool
+is_new_extension(const search_t *search, struct dl_phdr_info *info)
+{
+    return is_new(search, info) && is_extension(info);
+}
+
+
+bool
+objects_extension(const objects_t *before, size_t n, char *name)
+{
+    search_t  search = { .matches = is_new_extension, .before = before,
+                         .skip = n, .name = name };
+
+    return dl_iterate_phdr(look_at, &search) != 0;
+}
+
+
 /*
  * The first definition of a unique symbol counts for the whole process, and
  * keeps its object mapped.  Those of the C++ library, opened first, are its.
@@ -236,7 +373,7 @@ inspect_symbols(const dynamic_t *dynamic, objects_facts_t *facts)
             continue;
         }
 
-        if (strncmp(name, INIT_PREFIX, sizeof(INIT_PREFIX) - 1) == 0) {
+        if (is_extension_symbol(dynamic, symbol)) {
             facts->extension = true;
         }
 
@@ -266,7 +403,7 @@ objects_inspect(const char *name, objects_facts_t *facts)
     }
 
     if (dlinfo(handle, RTLD_DI_LINKMAP, &map) == 0) {
-        dynamic_read(&dynamic, map);
+        dynamic_read(&dynamic, map->l_ld, map->l_addr);
         facts->nodelete = (dynamic.flags & DF_1_NODELETE) != 0;
 
         for (entry = dynamic.entries; entry->d_tag != DT_NULL; entry++) {
@@ -287,32 +424,20 @@ objects_inspect(const char *name, objects_facts_t *facts)
 }
 
 
-/* Whether it is mapped still; one whose thread has ended now may go by this. */
-static bool
-is_mapped(const char *name)
-{
-    void  *handle;
-
-    handle = dlopen(name, RTLD_LAZY|RTLD_NOLOAD);
-
-    return handle != NULL && (dlclose(handle), true);
-}
-
-
 void
 objects_close(const char *name)
 {
     int    n;
     void  *handle;
 
-    for (n = 0; n < OPENS_MAX && is_mapped(name); n++) {
+    for (n = 0; n < OPENS_MAX && objects_is_mapped(name); n++) {
         handle = dlopen(name, RTLD_LAZY|RTLD_NOLOAD);
-        if (handle == NULL) {
-            return;
-        }
 
-        /* what this has opened, and one more */
-        (void) dlclose(handle);
-        (void) dlclose(handle);
+        /* NULL: no memory, or one whose thread has ended went by itself */
+        if (handle != NULL) {
+            /* what this has opened, and one more */
+            (void) dlclose(handle);
+            (void) dlclose(handle);
+        }
     }
 }

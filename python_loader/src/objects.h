@@ -7,17 +7,20 @@
 #define OBJECTS_H_INCLUDED
 
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 
+#define OBJECTS_NAME_MAX    PATH_MAX
 #define OBJECTS_SYMBOL_MAX  128
 
 
-/* Their names, which are paths, at one time. */
+/* Their names, which are paths, at one time: each ends with a NUL. */
 typedef struct {
-    size_t   n;
-    char   **names;
+    char    *names;
+    size_t   used;
+    size_t   size;
 } objects_t;
 
 
@@ -34,12 +37,26 @@ typedef struct {
 objects_t *objects_list(void);
 void objects_free(objects_t *objects);
 
-bool objects_has(const objects_t *objects, const char *name);
+/* Whether the last part of the name begins so. */
+bool objects_begins(const char *name, const char *prefix);
 
-/* The first name whose last part begins so, or NULL; borrowed. */
-const char *objects_find(const objects_t *objects, const char *prefix);
+/*
+ * The next four need no memory.  name[], OBJECTS_NAME_MAX in size, gets what
+ * was found.
+ */
 
-/* False when it is not mapped (any more). */
+bool objects_is_mapped(const char *name);
+
+/* One whose name's last part begins so. */
+bool objects_find(const char *prefix, char *name);
+
+/* The one with the number n, from 0, of those that are not listed. */
+bool objects_since(const objects_t *before, size_t n, char *name);
+
+/* The same of those that are extensions of Python. */
+bool objects_extension(const objects_t *before, size_t n, char *name);
+
+/* False when it is not mapped (any more), or there is no memory to tell. */
 bool objects_inspect(const char *name, objects_facts_t *facts);
 
 /* Closes what was opened of it and never closed, as long as that helps. */

@@ -8,9 +8,10 @@ static serving_t  *first;
 
 
 void
-serving_begin(serving_t *serving, void *task)
+serving_begin(serving_t *serving, void *task, PyObject *object)
 {
     serving->task = task;
+    serving->object = object;
     serving->thread = PyThread_get_thread_ident();
     serving->prev = NULL;
     serving->next = first;
@@ -36,6 +37,24 @@ serving_end(serving_t *serving)
     if (serving->next != NULL) {
         serving->next->prev = serving->prev;
     }
+}
+
+
+serving_t *
+serving_here(void)
+{
+    serving_t      *serving;
+    unsigned long   thread;
+
+    thread = PyThread_get_thread_ident();
+
+    for (serving = first; serving != NULL; serving = serving->next) {
+        if (serving->thread == thread) {
+            return serving;
+        }
+    }
+
+    return NULL;
 }
 
 

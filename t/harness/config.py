@@ -41,6 +41,8 @@ class Config:
     library_path: Sequence[Path] = ()
     preload: Sequence[Path] = ()
     """Libraries that are loaded into nginx before any other."""
+    launcher: Sequence[str] = ()
+    """A command that runs the command of its arguments, in its own place."""
 
     def render(self, folder: Path, port: int) -> str:
         return _dedent(f"""

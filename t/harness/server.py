@@ -57,7 +57,7 @@ class Server:
         """Returns when every worker runs and has run its init_worker."""
         with self.log.stderr.open("ab") as stderr:
             self._nginx = subprocess.Popen(
-                self._command(self.log.path),
+                [*self.config.launcher, *self._command(self.log.path)],
                 cwd=self.folder,
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,

@@ -3,8 +3,9 @@
  * want of memory, descriptors, threads or space.  t/lua/fault.lua arms it.
  *
  * A call is the object's when its code is the nearest on the stack, but for
- * libc, the dynamic linker, nginx and the Lua module, which act on behalf of
- * who calls them: strdup() and ngx_alloc() fail as malloc() does.
+ * libc, the dynamic linker, the C++ library, nginx and the Lua module,
+ * which act on behalf of who calls them: strdup(), new and ngx_alloc() fail as
+ * malloc() does.
  */
 
 #define _GNU_SOURCE
@@ -19,6 +20,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
@@ -28,7 +30,8 @@
 
 enum {
     FAULT_MEMORY = 1,
-    FAULT_SYSTEM = 2
+    FAULT_SYSTEM = 2,
+    FAULT_KEYS = 4
 };
 
 
@@ -60,7 +63,7 @@ static __thread int  inside __attribute__((tls_model("initial-exec")));
 
 static const char *const  helpers[] = {
     "libfault.so", "libc.so", "ld-linux", "libasan.so", "libgcc_s.so",
-    "ngx_http_lua_module.so"
+    "libstdc++.so", "ngx_http_lua_module.so"
 };
 
 
@@ -223,16 +226,16 @@ pthread_create(pthread_t *thread, const pthread_attr_t *attr,
 int
 pthread_key_create(pthread_key_t *key, void (*destroy)(void *))
 {
-    return fails(FAULT_SYSTEM, EAGAIN) ? EAGAIN
-                                       : REAL(pthread_key_create, key, destroy);
+    return fails(FAULT_KEYS, EAGAIN) ? EAGAIN
+                                     : REAL(pthread_key_create, key, destroy);
 }
 
 
 int
 pthread_setspecific(pthread_key_t key, const void *value)
 {
-    return fails(FAULT_SYSTEM, ENOMEM) ? ENOMEM
-                                       : REAL(pthread_setspecific, key, value);
+    return fails(FAULT_KEYS, ENOMEM) ? ENOMEM
+                                     : REAL(pthread_setspecific, key, value);
 }
 
 
@@ -240,6 +243,14 @@ int
 eventfd(unsigned value, int flags)
 {
     return fails(FAULT_SYSTEM, EMFILE) ? -1 : REAL(eventfd, value, flags);
+}
+
+
+int
+epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
+{
+    return fails(FAULT_SYSTEM, ENOSPC) ? -1
+                                       : REAL(epoll_ctl, epfd, op, fd, event);
 }
 
 

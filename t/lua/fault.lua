@@ -18,12 +18,13 @@ ffi.cdef [[
 
 local MEMORY = 1
 local SYSTEM = 2
+local KEYS = 4
 
 
 local _M = {
     MEMORY = MEMORY,
     SYSTEM = SYSTEM,
-    ALL = MEMORY + SYSTEM,
+    ALL = MEMORY + SYSTEM + KEYS,
 }
 
 
@@ -39,15 +40,26 @@ local function outcome(...)
 end
 
 
+-- From now on count calls of the object fail, from the n-th on.
+function _M.arm(object, kinds, n, count)
+    C.fault_arm(object, kinds, n, count)
+end
+
+
+-- Returns how many calls the object has made that may fail.
+function _M.disarm()
+    return tonumber(C.fault_disarm())
+end
+
+
 -- Runs the scenario while count calls of the object fail, from the n-th on,
 -- with the query's n and count. Returns its outcome, and how many calls it made
 -- that may fail.
 function _M.run(object, kinds, scenario)
-    C.fault_arm(object, kinds, tonumber(ngx.var.arg_n),
-                tonumber(ngx.var.arg_count))
+    _M.arm(object, kinds, tonumber(ngx.var.arg_n), tonumber(ngx.var.arg_count))
     local result = outcome(scenario())
 
-    return result, tonumber(C.fault_disarm())
+    return result, _M.disarm()
 end
 
 

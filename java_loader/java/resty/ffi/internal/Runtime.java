@@ -137,6 +137,11 @@ final class Runtime implements Host {
                 // One that it needs.
                 throw error;
             }
+            if (error.getCause() != null) {
+                throw new LoadException(
+                        "ClassNotFoundException: " + entry.className + " cannot be read: "
+                                + error.getCause().getMessage());
+            }
             throw new LoadException(
                     "ClassNotFoundException: " + entry.className + " is not in the class path \""
                             + classPath + '"');
