@@ -32,7 +32,7 @@ TEST_AIDS = re.compile(r"_test\.go|restyffitest|[/_]testing|pytest_plugin|TestRu
 
 # What a value stands for: in C, in Go and Rust, in JavaScript, in documents.
 VALUE = re.compile(
-    r"%(?:\d\$)?[-+0-9.*#]*(?:ui|uz|l*[dsu]|[A-Za-z])"
+    r"%(?:\d\$)?[-+0-9.*#]*(?:ui|uz|zu|l*[dsu]|[A-Za-z])"
     r"|\$\{(?:[^{}]|\{[^{}]*\})*\}|\{[\w:?#!]*\}|<[^<>]*>"
 )
 
