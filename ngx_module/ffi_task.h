@@ -48,6 +48,10 @@ struct ffi_task_s {
     size_t                    request_len;
     int64_t                   deadline;      /* ms, CLOCK_MONOTONIC */
     unsigned                  request_nil:1;
+    int64_t                   enqueued;      /* ns, as those below; 0: untimed */
+
+    /* written by who polls, before the task is TAKEN; 0: nobody has */
+    int64_t                   polled;
 
     /* any thread */
     atomic_int                abandoned;
@@ -57,6 +61,7 @@ struct ffi_task_s {
     char                     *response;      /* NULL: nil */
     size_t                    response_len;
     unsigned                  response_own:1;   /* malloc()ed: free() it */
+    int64_t                   responded;
 
     /* kept from call to call, FFI_TASK_KEEP bytes each */
     char                     *request_buf;
@@ -78,10 +83,13 @@ struct ffi_task_s {
     void                     *sema;          /* ngx_http_lua_sema_t */
     int64_t                   timeout;       /* ms, of a call */
     const char               *verdict;       /* why nobody else will answer */
+    void                     *place;         /* of its metrics, or NULL */
+    unsigned                  weight;        /* for how many its times stand */
     unsigned                  posted:1;      /* sema was, perhaps not taken */
     unsigned                  answered:1;    /* nothing left but the fetch */
     unsigned                  fetched:1;     /* Lua has its answer */
     unsigned                  told:1;        /* that its caller is gone */
+    unsigned                  left:1;        /* counted as abandoned */
 };
 
 

@@ -59,26 +59,33 @@ ngx_http_lua_ffi_name_key(ngx_str_t *lib, ngx_str_t *cfg, ngx_uint_t fresh,
 }
 
 
-/*
- * A loader's "<module>,<function>" tells its runtimes apart; what else is in
- * a configuration may be secret.
- */
-void
-ngx_http_lua_ffi_name_show(ngx_str_t *lib, ngx_str_t *cfg, ngx_uint_t fresh,
-    ngx_str_t *name, size_t size)
+size_t
+ngx_http_lua_ffi_name_entry(ngx_str_t *lib, ngx_str_t *cfg)
 {
     size_t      len;
     ngx_uint_t  commas;
 
-    len = 0;
+    if (!ngx_http_lua_ffi_name_is_loader(lib)) {
+        return 0;
+    }
 
-    if (ngx_http_lua_ffi_name_is_loader(lib)) {
-        for (commas = 0; len < cfg->len; len++) {
-            if (cfg->data[len] == ',' && ++commas == 2) {
-                break;
-            }
+    for (len = 0, commas = 0; len < cfg->len; len++) {
+        if (cfg->data[len] == ',' && ++commas == 2) {
+            break;
         }
     }
+
+    return len;
+}
+
+
+void
+ngx_http_lua_ffi_name_show(ngx_str_t *lib, ngx_str_t *cfg, ngx_uint_t fresh,
+    ngx_str_t *name, size_t size)
+{
+    size_t  len;
+
+    len = ngx_http_lua_ffi_name_entry(lib, cfg);
 
     name->len = ngx_snprintf(name->data, size, "%V%s%s%*s", lib,
                              fresh ? "?" : "", len ? " " : "", len, cfg->data)

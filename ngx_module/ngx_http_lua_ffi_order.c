@@ -6,8 +6,6 @@
 #include "ngx_http_lua_ffi_reload.h"
 #include "ngx_http_lua_ffi_workers.h"
 
-#include <signal.h>
-
 
 /* How often one looks whether workers that were sent an order still live. */
 #define NGX_HTTP_LUA_FFI_ORDER_CHECK_MS  200
@@ -53,7 +51,6 @@ static ngx_http_lua_ffi_order_t *ngx_http_lua_ffi_order_find(
 static void ngx_http_lua_ffi_order_purge(ngx_http_lua_ffi_shared_t *shared);
 static ngx_uint_t ngx_http_lua_ffi_order_is_over(
     ngx_http_lua_ffi_shared_t *shared, ngx_http_lua_ffi_order_t *order);
-static ngx_uint_t ngx_http_lua_ffi_order_exists(ngx_pid_t pid);
 static void ngx_http_lua_ffi_order_rung(void);
 static void ngx_http_lua_ffi_order_check(ngx_event_t *ev);
 static void ngx_http_lua_ffi_order_settle(ngx_http_lua_ffi_sent_t *sent);
@@ -215,7 +212,7 @@ ngx_http_lua_ffi_order_create(ngx_http_lua_ffi_shared_t *shared,
     for (i = 0; i < n; i++) {
         if (shared->pids[i]
             && shared->born[i] == shared->born[ngx_worker]
-            && ngx_http_lua_ffi_order_exists(shared->pids[i]))
+            && ngx_http_lua_ffi_workers_exists(shared->pids[i]))
         {
             order->workers[i].pid = shared->pids[i];
             order->workers[i].state = NGX_HTTP_LUA_FFI_ORDER_SENT;
@@ -262,17 +259,10 @@ ngx_http_lua_ffi_order_purge(ngx_http_lua_ffi_shared_t *shared)
         next = ngx_queue_next(q);
         order = ngx_queue_data(q, ngx_http_lua_ffi_order_t, link);
 
-        if (!ngx_http_lua_ffi_order_exists(order->caller)) {
+        if (!ngx_http_lua_ffi_workers_exists(order->caller)) {
             ngx_http_lua_ffi_order_destroy(order);
         }
     }
-}
-
-
-static ngx_uint_t
-ngx_http_lua_ffi_order_exists(ngx_pid_t pid)
-{
-    return kill(pid, 0) == 0 || ngx_errno != NGX_ESRCH;
 }
 
 
@@ -296,7 +286,7 @@ ngx_http_lua_ffi_order_is_over(ngx_http_lua_ffi_shared_t *shared,
         }
 
         if (shared->pids[i] != worker->pid
-            || !ngx_http_lua_ffi_order_exists(worker->pid))
+            || !ngx_http_lua_ffi_workers_exists(worker->pid))
         {
             /* the one that comes in its place starts with fresh code */
             worker->state = NGX_HTTP_LUA_FFI_ORDER_EXITED;

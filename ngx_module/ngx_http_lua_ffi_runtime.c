@@ -4,6 +4,7 @@
 #include "ffi_thread.h"
 #include "ngx_http_lua_ffi_call.h"
 #include "ngx_http_lua_ffi_child.h"
+#include "ngx_http_lua_ffi_metrics.h"
 #include "ngx_http_lua_ffi_name.h"
 #include "ngx_http_lua_ffi_notify.h"
 #include "ngx_http_lua_ffi_overdue.h"
@@ -89,6 +90,10 @@ ngx_http_lua_ffi_runtime_load(ngx_str_t *lib, ngx_str_t *cfg,
     rt = ngx_http_lua_ffi_runtime_create(entry, opts);
     entry->rt = rt;
 
+    if (rt != NULL) {
+        ngx_http_lua_ffi_metrics_state(rt, NGX_HTTP_LUA_FFI_STATE_LOADING);
+    }
+
     if (rt != NULL && ngx_http_lua_ffi_runtime_start(rt) != NGX_OK) {
         ngx_http_lua_ffi_runtime_destroy(rt);
         rt = NULL;
@@ -133,6 +138,8 @@ ngx_http_lua_ffi_runtime_create(ngx_http_lua_ffi_entry_t *entry,
 
     ngx_queue_insert_tail(&ngx_http_lua_ffi_runtimes, &rt->link);
 
+    ngx_http_lua_ffi_metrics_join(rt);
+
     return rt;
 }
 
@@ -141,6 +148,7 @@ void
 ngx_http_lua_ffi_runtime_destroy(ngx_http_lua_ffi_runtime_t *rt)
 {
     ngx_http_lua_ffi_runtime_leave(rt);
+    ngx_http_lua_ffi_metrics_leave(rt);
 
     if (rt->pushed) {
         ngx_queue_remove(&rt->dirty);
@@ -252,6 +260,7 @@ ngx_http_lua_ffi_runtime_loaded(ngx_http_lua_ffi_op_t *op)
         return;
     }
 
+    ngx_http_lua_ffi_metrics_loaded(rt);
     ngx_http_lua_ffi_recycle_start(rt);
 
     if (rt->entry->next == rt) {
@@ -284,6 +293,7 @@ ngx_http_lua_ffi_runtime_failed(ngx_http_lua_ffi_runtime_t *rt,
                                         : "load",
                   (size_t) (last - buf), buf);
 
+    ngx_http_lua_ffi_metrics_failed(rt, error);
     ngx_http_lua_ffi_runtime_lose(rt, error);
 }
 
@@ -344,11 +354,11 @@ ngx_http_lua_ffi_runtime_refusal(ngx_http_lua_ffi_runtime_t *rt)
     }
 
     if (rt == NULL || rt->state != NGX_HTTP_LUA_FFI_READY) {
-        return "unloaded";
+        return NGX_HTTP_LUA_FFI_UNLOADED;
     }
 
     if (rt->unanswered >= rt->opts.max_queue) {
-        return "queue full";
+        return NGX_HTTP_LUA_FFI_FULL;
     }
 
     return NULL;
@@ -359,6 +369,7 @@ void
 ngx_http_lua_ffi_runtime_posted(ngx_http_lua_ffi_runtime_t *rt)
 {
     rt->unanswered++;
+    ngx_http_lua_ffi_metrics_add(rt->place, NGX_HTTP_LUA_FFI_UNANSWERED, 1);
 
     if (rt->pushed++ == 0) {
         ngx_queue_insert_tail(&ngx_http_lua_ffi_dirty, &rt->dirty);
@@ -375,6 +386,7 @@ void
 ngx_http_lua_ffi_runtime_answered(ngx_http_lua_ffi_runtime_t *rt)
 {
     rt->unanswered--;
+    ngx_http_lua_ffi_metrics_add(rt->place, NGX_HTTP_LUA_FFI_UNANSWERED, -1);
 }
 
 
@@ -391,6 +403,8 @@ ngx_http_lua_ffi_runtime_wake(void)
         rt = ngx_queue_data(q, ngx_http_lua_ffi_runtime_t, dirty);
         ffi_queue_wake(rt->queue, rt->pushed);
         rt->pushed = 0;
+
+        ngx_http_lua_ffi_metrics_depth(rt);
     }
 }
 
@@ -401,7 +415,7 @@ ngx_http_lua_ffi_runtime_unload(ngx_http_lua_ffi_entry_t *entry)
     ngx_http_lua_ffi_registry_remove(entry);
 
     if (entry->next != NULL) {
-        ngx_http_lua_ffi_runtime_cancel(entry->next, "unloaded");
+        ngx_http_lua_ffi_runtime_cancel(entry->next, NGX_HTTP_LUA_FFI_UNLOADED);
     }
 
     if (entry->rt == NULL) {
@@ -412,7 +426,7 @@ ngx_http_lua_ffi_runtime_unload(ngx_http_lua_ffi_entry_t *entry)
         ngx_http_lua_ffi_runtime_close(entry->rt);
 
     } else if (entry->rt->state == NGX_HTTP_LUA_FFI_LOADING) {
-        ngx_http_lua_ffi_runtime_cancel(entry->rt, "unloaded");
+        ngx_http_lua_ffi_runtime_cancel(entry->rt, NGX_HTTP_LUA_FFI_UNLOADED);
     }
 }
 
@@ -421,6 +435,9 @@ void
 ngx_http_lua_ffi_runtime_close(ngx_http_lua_ffi_runtime_t *rt)
 {
     rt->state = NGX_HTTP_LUA_FFI_DRAINING;
+    ngx_http_lua_ffi_metrics_state(rt, rt->dead
+                                       ? NGX_HTTP_LUA_FFI_STATE_DEAD
+                                       : NGX_HTTP_LUA_FFI_STATE_DRAINING);
 
     ngx_http_lua_ffi_recycle_stop(rt);
 
@@ -526,6 +543,7 @@ ngx_http_lua_ffi_runtime_gone(ngx_http_lua_ffi_op_t *op)
                       "%s", ffi_queue_name(rt->queue), why);
     }
 
+    ngx_http_lua_ffi_metrics_threads(rt);
     ngx_http_lua_ffi_call_settle(&rt->waiters, NULL);
     ngx_http_lua_ffi_runtime_destroy(rt);
 
