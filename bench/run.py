@@ -16,6 +16,7 @@ APPS = BENCH / "apps"
 sys.path.insert(0, str(BENCH.parent / "t"))
 
 import calls  # noqa: E402
+import metrics  # noqa: E402
 import posts  # noqa: E402
 from harness import go, java, rust  # noqa: E402
 from harness.config import Config  # noqa: E402
@@ -30,39 +31,50 @@ LUA = {"/calls": calls.LUA}
 
 
 def main() -> None:
-    with started() as server:
-        calls.report(calls.measure(server))
-        print()
-        posts.report(posts.measure(server))
+    with built() as libraries:
+        with started(libraries) as server:
+            calls.report(calls.measure(server))
+            print()
+            posts.report(posts.measure(server))
+            print()
+            with started(libraries, http="lua_ffi_metrics off;") as other:
+                metrics.report(metrics.measure(server, other))
 
 
 @contextmanager
-def started() -> Iterator[Server]:
-    with tempfile.TemporaryDirectory(prefix="resty-ffi-bench-") as libraries:
-        compile_echo(Path(libraries))
-        go.build_all(Path(libraries))
-        rust.build_all(Path(libraries))
-        classes = java.build_apps(Path(libraries) / "java")
-        config = Config(
-            lua=LUA,
-            http=HTTP,
-            server=LOCATIONS,
-            library_path=[Path(libraries)],
-            env={"PYTHONPATH": str(APPS), "CLASSPATH": str(classes)},
-        )
-        server = Server(config)
-        shutil.copy(BENCH / "bench.lua", server.folder)
-        path = server.folder / "echo.sock"
-        peer = subprocess.Popen([sys.executable, APPS / "socket_echo.py", path])
-        try:
-            wait_for(path.exists)
-            server.start()
-            yield server
-        finally:
-            server.close()
-            server.remove()
-            peer.terminate()
-            peer.wait()
+def built() -> Iterator[Path]:
+    """The folder of the libraries."""
+    with tempfile.TemporaryDirectory(prefix="resty-ffi-bench-") as folder:
+        libraries = Path(folder)
+        compile_echo(libraries)
+        go.build_all(libraries)
+        rust.build_all(libraries)
+        java.build_apps(libraries / "java")
+        yield libraries
+
+
+@contextmanager
+def started(libraries: Path, http: str = "") -> Iterator[Server]:
+    config = Config(
+        lua=LUA,
+        http=HTTP + http,
+        server=LOCATIONS,
+        library_path=[libraries],
+        env={"PYTHONPATH": str(APPS), "CLASSPATH": str(libraries / "java")},
+    )
+    server = Server(config)
+    shutil.copy(BENCH / "bench.lua", server.folder)
+    path = server.folder / "echo.sock"
+    peer = subprocess.Popen([sys.executable, APPS / "socket_echo.py", path])
+    try:
+        wait_for(path.exists)
+        server.start()
+        yield server
+    finally:
+        server.close()
+        server.remove()
+        peer.terminate()
+        peer.wait()
 
 
 def compile_echo(folder: Path) -> None:
