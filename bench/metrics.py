@@ -34,5 +34,6 @@ def report(result: Result) -> None:
     print(f"{'µs per call, ' + BUSY.name:32}{'off':>8}{'on':>8}   on / off")
     for way in WAYS:
         off, on = result[way, False], result[way, True]
-        goal = f"(goal: {GOAL} at most)"
-        print(f"{'lua_ffi_metrics, ' + way:32}{off * 1e6:8.3f}{on * 1e6:8.3f}{on / off:11.3f}   {goal}")
+        name = "lua_ffi_metrics, " + way
+        times = f"{off * 1e6:8.3f}{on * 1e6:8.3f}{on / off:11.3f}"
+        print(f"{name:32}{times}   (goal: {GOAL} at most)")

@@ -31,14 +31,13 @@ LUA = {"/calls": calls.LUA}
 
 
 def main() -> None:
-    with built() as libraries:
-        with started(libraries) as server:
-            calls.report(calls.measure(server))
-            print()
-            posts.report(posts.measure(server))
-            print()
-            with started(libraries, http="lua_ffi_metrics off;") as other:
-                metrics.report(metrics.measure(server, other))
+    with built() as libraries, started(libraries) as server:
+        calls.report(calls.measure(server))
+        print()
+        posts.report(posts.measure(server))
+        print()
+        with started(libraries, http="lua_ffi_metrics off;") as other:
+            metrics.report(metrics.measure(server, other))
 
 
 @contextmanager

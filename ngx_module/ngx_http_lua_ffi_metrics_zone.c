@@ -222,6 +222,7 @@ ngx_http_lua_ffi_metrics_zone_claim(const u_char key[16],
             ngx_memzero(place, sizeof(ngx_http_lua_ffi_place_t));
             ngx_memcpy(place->key, key, sizeof(place->key));
             place->text = *text;
+            place->text.since = ngx_time();
             place->worker = ngx_worker;
             place->claim = ++zone->claims;
             ngx_http_lua_ffi_metrics_zone_name(zone, place);
@@ -451,7 +452,15 @@ ngx_http_lua_ffi_metrics_zone_compare(const void *one, const void *two)
     first = one;
     second = two;
 
-    order = ngx_strcmp(first->text.id, second->text.id);
+    order = ngx_strcmp(first->text.library, second->text.library);
+
+    if (order == 0) {
+        order = ngx_strcmp(first->text.entry, second->text.entry);
+    }
+
+    if (order == 0) {
+        order = ngx_strcmp(first->text.id, second->text.id);
+    }
 
     return order ? order : (int) first->worker - (int) second->worker;
 }

@@ -96,6 +96,7 @@ typedef struct {
     u_char             error[NGX_HTTP_LUA_FFI_PLACE_ERROR];
     time_t             error_time;               /* 0: there was none */
     time_t             loaded;                   /* 0: never */
+    time_t             since;                    /* counted since */
 } ngx_http_lua_ffi_place_text_t;
 
 
@@ -158,8 +159,8 @@ void ngx_http_lua_ffi_metrics_zone_unlock(void);
 uint64_t ngx_http_lua_ffi_metrics_zone_untracked(ngx_uint_t more);
 
 /*
- * Worker.  Copies of the places in use, sorted by the runtime's id, then by
- * worker, those of one runtime and worker added up; NULL without memory.
+ * Worker.  Copies of the places in use, sorted by runtime, then by worker,
+ * those of one runtime and worker added up; NULL without memory.
  */
 ngx_array_t *ngx_http_lua_ffi_metrics_zone_read(ngx_pool_t *pool);
 

@@ -27,6 +27,10 @@ static ngx_int_t ngx_http_lua_ffi_status_send(ngx_http_request_t *r,
 /* A browser asks for any of them, and for HTML first; Prometheus for text. */
 static ngx_http_lua_ffi_format_t  ngx_http_lua_ffi_formats[] = {
 
+    { ngx_string("html"), ngx_string("text/html"),
+      ngx_string("text/html; charset=utf-8"),
+      ngx_http_lua_ffi_status_page },
+
     { ngx_string("json"), ngx_string("application/json"),
       ngx_string("application/json"),
       ngx_http_lua_ffi_status_json },

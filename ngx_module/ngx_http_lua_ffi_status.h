@@ -48,6 +48,8 @@ char *ngx_http_lua_ffi_status_set(ngx_conf_t *cf, ngx_command_t *cmd,
 
 void ngx_http_lua_ffi_status_text(ngx_http_lua_ffi_out_t *out,
     ngx_http_lua_ffi_status_t *status);
+void ngx_http_lua_ffi_status_page(ngx_http_lua_ffi_out_t *out,
+    ngx_http_lua_ffi_status_t *status);
 void ngx_http_lua_ffi_status_json(ngx_http_lua_ffi_out_t *out,
     ngx_http_lua_ffi_status_t *status);
 

@@ -42,7 +42,11 @@ ANY = 'ngx.req.read_body() return ngx.load_ffi("echo", ngx.req.get_body_data()) 
     [
         ("", {}, "text/plain; version=0.0.4; charset=utf-8"),
         ("", {"Accept": "application/json"}, "application/json"),
-        ("", {"Accept": "application/openmetrics-text"}, "text/plain; version=0.0.4; charset=utf-8"),
+        (
+            "",
+            {"Accept": "application/openmetrics-text"},
+            "text/plain; version=0.0.4; charset=utf-8",
+        ),
         ("?format=json", {"Accept": BROWSER}, "application/json"),
         ("?format=prometheus", {"Accept": BROWSER}, "text/plain; version=0.0.4; charset=utf-8"),
     ],
@@ -204,7 +208,10 @@ def test_hostile_names_spoil_no_format(server, tmp_path):
 def test_hostile_error_spoils_no_format(server):
     nginx = server(
         server=LOCATION,
-        lua='return ngx.load_ffi("fail"):fail("1:\\"\\\\\\n<b>\\255\\1" .. ("\\226\\130\\172"):rep(99))',
+        lua="""
+            local message = '"\\\\\\n<b>\\255\\1' .. ("\\226\\130\\172"):rep(99)
+            return ngx.load_ffi("fail"):fail("1:" .. message)
+        """,
     )
     nginx.values()
     (worker,) = runtime(nginx, "fail")["workers"]
