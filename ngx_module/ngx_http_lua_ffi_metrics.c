@@ -135,6 +135,8 @@ ngx_http_lua_ffi_metrics_leave(ngx_http_lua_ffi_runtime_t *rt)
     }
 
     ngx_http_lua_ffi_metrics_set(place, NGX_HTTP_LUA_FFI_DEPTH, &rt->depth, 0);
+    ngx_http_lua_ffi_metrics_set(place, NGX_HTTP_LUA_FFI_UNANSWERED,
+                                 &rt->running, 0);
     ngx_http_lua_ffi_metrics_set(place, NGX_HTTP_LUA_FFI_POLLERS, &rt->pollers,
                                  0);
     ngx_http_lua_ffi_metrics_set(place, NGX_HTTP_LUA_FFI_THREADS, &rt->threads,
@@ -231,8 +233,14 @@ ngx_http_lua_ffi_metrics_depth(ngx_http_lua_ffi_runtime_t *rt)
         return;
     }
 
+    /* what the threads write costs a cache miss: only where it is in doubt */
+    depth = rt->unanswered > rt->pushed
+            ? rt->calls - ffi_queue_taken(rt->queue) : rt->pushed;
+
     ngx_http_lua_ffi_metrics_set(place, NGX_HTTP_LUA_FFI_DEPTH, &rt->depth,
-                                 rt->calls - ffi_queue_taken(rt->queue));
+                                 depth);
+    ngx_http_lua_ffi_metrics_set(place, NGX_HTTP_LUA_FFI_UNANSWERED,
+                                 &rt->running, rt->unanswered);
 
     depth = atomic_load_explicit(&place->numbers[NGX_HTTP_LUA_FFI_DEPTH],
                                  memory_order_relaxed);

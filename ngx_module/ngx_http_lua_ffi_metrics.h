@@ -23,7 +23,7 @@
 
 
 #define NGX_HTTP_LUA_FFI_TIMED_MAX     16
-#define NGX_HTTP_LUA_FFI_TIMED_ONE_IN  32
+#define NGX_HTTP_LUA_FFI_TIMED_ONE_IN  64
 
 
 /* ---- runtimes --------------------------------------------------------- */
@@ -44,7 +44,10 @@ void ngx_http_lua_ffi_metrics_replaced(ngx_http_lua_ffi_runtime_t *rt);
 void ngx_http_lua_ffi_metrics_state(ngx_http_lua_ffi_runtime_t *rt,
     ngx_http_lua_ffi_place_state_e state);
 
-/* The depth of its queue; and, a system call or two, its threads. */
+/*
+ * How many calls are unanswered and how many of them wait, those counted in that
+ * were pushed since the last wake; and, a system call or two, its threads.
+ */
 void ngx_http_lua_ffi_metrics_depth(ngx_http_lua_ffi_runtime_t *rt);
 void ngx_http_lua_ffi_metrics_threads(ngx_http_lua_ffi_runtime_t *rt);
 

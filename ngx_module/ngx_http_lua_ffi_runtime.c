@@ -369,7 +369,6 @@ void
 ngx_http_lua_ffi_runtime_posted(ngx_http_lua_ffi_runtime_t *rt)
 {
     rt->unanswered++;
-    ngx_http_lua_ffi_metrics_add(rt->place, NGX_HTTP_LUA_FFI_UNANSWERED, 1);
 
     if (rt->pushed++ == 0) {
         ngx_queue_insert_tail(&ngx_http_lua_ffi_dirty, &rt->dirty);
@@ -385,8 +384,9 @@ ngx_http_lua_ffi_runtime_posted(ngx_http_lua_ffi_runtime_t *rt)
 void
 ngx_http_lua_ffi_runtime_answered(ngx_http_lua_ffi_runtime_t *rt)
 {
-    rt->unanswered--;
-    ngx_http_lua_ffi_metrics_add(rt->place, NGX_HTTP_LUA_FFI_UNANSWERED, -1);
+    if (--rt->unanswered == 0) {
+        ngx_http_lua_ffi_metrics_depth(rt);
+    }
 }
 
 
@@ -402,9 +402,9 @@ ngx_http_lua_ffi_runtime_wake(void)
 
         rt = ngx_queue_data(q, ngx_http_lua_ffi_runtime_t, dirty);
         ffi_queue_wake(rt->queue, rt->pushed);
-        rt->pushed = 0;
 
         ngx_http_lua_ffi_metrics_depth(rt);
+        rt->pushed = 0;
     }
 }
 

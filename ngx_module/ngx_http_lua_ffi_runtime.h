@@ -81,6 +81,7 @@ struct ngx_http_lua_ffi_runtime_s {
 
     ngx_http_lua_ffi_place_t *place;             /* of its metrics, or NULL */
     uint64_t                  depth;             /* its part of the place's */
+    uint64_t                  running;           /* the same, of unanswered */
     uint64_t                  pollers;           /* the same */
     uint64_t                  threads;           /* the same */
     ngx_msec_t                timed_msec;        /* in which calls were timed */
