@@ -96,9 +96,10 @@ void libffi_close(void *tq);
 
 /*
  * Optional.  Called on a thread of its own when a polled task has passed its
- * deadline, unanswered, and its caller has left: a chance to say in the log
- * what its handler is doing (ngx_http_lua_ffi_log_task()).  The task may be
- * responded to at the same time, as its handle then tells.
+ * deadline, unanswered, and its caller has left, or, once, when it has taken as
+ * long as lua_ffi_slow_call in nginx.conf says: a chance to say in the log what
+ * its handler is doing (ngx_http_lua_ffi_log_task()).  The task may be responded
+ * to at the same time, as its handle then tells.
  *
  * One at a time in a worker, and for a few tasks a second at most; the others
  * are skipped.  May block, but the runtime is not ended before it returns.

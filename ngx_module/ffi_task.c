@@ -39,6 +39,7 @@ ffi_task_create(void)
     task->fetched = 0;
     task->told = 0;
     task->left = 0;
+    task->slow = 0;
 
     if (task->id_len) {
         ffi_task_write_id(task, "", 0);

@@ -90,6 +90,7 @@ struct ffi_task_s {
     unsigned                  fetched:1;     /* Lua has its answer */
     unsigned                  told:1;        /* that its caller is gone */
     unsigned                  left:1;        /* counted as abandoned */
+    unsigned                  slow:1;        /* shown to its library as such */
 };
 
 

@@ -6,6 +6,7 @@
 #include "ngx_http_lua_ffi_notify.h"
 #include "ngx_http_lua_ffi_overdue.h"
 #include "ngx_http_lua_ffi_request.h"
+#include "ngx_http_lua_ffi_slow.h"
 #include "ngx_http_lua_ffi_waiter.h"
 
 
@@ -384,7 +385,13 @@ ngx_http_lua_ffi_call_drain(void)
         next = task->next;
         rt = ffi_queue_data(task->queue);
 
-        ngx_http_lua_ffi_metrics_answered(task, &now);
+        if (task->enqueued && task->polled) {
+            now = now ? now : ffi_spin_clock();
+
+            ngx_http_lua_ffi_metrics_answered(task, now);
+            ngx_http_lua_ffi_slow_answered(rt, task, now);
+        }
+
         ngx_http_lua_ffi_call_finish(task);
         ngx_http_lua_ffi_runtime_answered(rt);
         n++;
@@ -412,6 +419,8 @@ ngx_http_lua_ffi_call_mark_abandoned(void)
          link = link->next)
     {
         task = ffi_task_list_entry(link);
+
+        ngx_http_lua_ffi_slow_watch(task);
 
         if (ngx_http_lua_ffi_waiter_balance(task->sema) < 0) {
             continue;

@@ -4,6 +4,7 @@
 #include "ffi_spin.h"
 #include "ffi_thread.h"
 #include "ngx_http_lua_ffi_name.h"
+#include "ngx_http_lua_ffi_slow.h"
 
 #include <ngx_md5.h>
 
@@ -326,16 +327,16 @@ ngx_http_lua_ffi_metrics_posted(ngx_http_lua_ffi_runtime_t *rt,
     ngx_http_lua_ffi_place_t  *place;
 
     place = rt->place;
-    task->place = place;
 
-    if (place == NULL) {
+    if (place == NULL && !ngx_http_lua_ffi_slow_enabled()) {
         return;
     }
 
-    ffi_count(&place->numbers[NGX_HTTP_LUA_FFI_CALLS], 1);
-    ffi_count(&place->numbers[NGX_HTTP_LUA_FFI_REQUEST_BYTES],
-              task->request_len);
+    ngx_http_lua_ffi_metrics_add(place, NGX_HTTP_LUA_FFI_CALLS, 1);
+    ngx_http_lua_ffi_metrics_add(place, NGX_HTTP_LUA_FFI_REQUEST_BYTES,
+                                 task->request_len);
 
+    task->place = place;
     task->weight = ngx_http_lua_ffi_metrics_weight(rt);
 
     if (task->weight) {
@@ -349,6 +350,10 @@ ngx_http_lua_ffi_metrics_posted(ngx_http_lua_ffi_runtime_t *rt,
 static unsigned
 ngx_http_lua_ffi_metrics_weight(ngx_http_lua_ffi_runtime_t *rt)
 {
+    if (ngx_http_lua_ffi_slow_enabled()) {
+        return 1;
+    }
+
     if (rt->timed_msec != ngx_current_msec) {
         rt->timed_msec = ngx_current_msec;
         rt->timed = 0;
@@ -416,20 +421,14 @@ ngx_http_lua_ffi_metrics_kind(const char *verdict)
 
 
 void
-ngx_http_lua_ffi_metrics_answered(ffi_task_t *task, int64_t *now)
+ngx_http_lua_ffi_metrics_answered(ffi_task_t *task, int64_t now)
 {
     ffi_histogram_t           *stages;
     ngx_http_lua_ffi_place_t  *place;
 
     place = task->place;
-
-    /* without a place, without times, or dropped by a poll unseen */
-    if (place == NULL || task->enqueued == 0 || task->polled == 0) {
+    if (place == NULL) {
         return;
-    }
-
-    if (*now == 0) {
-        *now = ffi_spin_clock();
     }
 
     stages = place->stages;
@@ -439,7 +438,7 @@ ngx_http_lua_ffi_metrics_answered(ffi_task_t *task, int64_t *now)
     ffi_histogram_add(&stages[NGX_HTTP_LUA_FFI_IN_GUEST],
                       task->responded - task->polled, task->weight);
     ffi_histogram_add(&stages[NGX_HTTP_LUA_FFI_IN_LOOP],
-                      *now - task->responded, task->weight);
+                      now - task->responded, task->weight);
 }
 
 

@@ -64,8 +64,8 @@ void ngx_http_lua_ffi_metrics_posted(ngx_http_lua_ffi_runtime_t *rt,
 void ngx_http_lua_ffi_metrics_refused(ngx_http_lua_ffi_entry_t *entry,
     const char *err);
 
-/* A task has come back; *now is 0, or the time of those before it. */
-void ngx_http_lua_ffi_metrics_answered(ffi_task_t *task, int64_t *now);
+/* A task has come back, timed and polled; now in ns. */
+void ngx_http_lua_ffi_metrics_answered(ffi_task_t *task, int64_t now);
 
 /* Lua gets the answer to its call, or the core's own verdict. */
 void ngx_http_lua_ffi_metrics_fetched(ffi_task_t *task, const char *verdict);

@@ -9,6 +9,7 @@
 #include "ngx_http_lua_ffi_notify.h"
 #include "ngx_http_lua_ffi_order.h"
 #include "ngx_http_lua_ffi_runtime.h"
+#include "ngx_http_lua_ffi_slow.h"
 #include "ngx_http_lua_ffi_status.h"
 
 #include <dlfcn.h>
@@ -99,6 +100,13 @@ static ngx_command_t  ngx_http_lua_ffi_commands[] = {
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_lua_ffi_loc_conf_t, request_id),
       NULL },
+
+    { ngx_string("lua_ffi_slow_call"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_lua_ffi_conf_t, slow_call),
+      &ngx_http_lua_ffi_timeout_post },
 
     { ngx_string("lua_ffi_status"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
@@ -195,6 +203,7 @@ ngx_http_lua_ffi_create_main_conf(ngx_conf_t *cf)
     conf->max_queue = NGX_CONF_UNSET_UINT;
     conf->timeout = NGX_CONF_UNSET_MSEC;
     conf->shutdown_timeout = NGX_CONF_UNSET_MSEC;
+    conf->slow_call = NGX_CONF_UNSET_MSEC;
     conf->metrics.size = NGX_CONF_UNSET_SIZE;
 
     return conf;
@@ -209,6 +218,7 @@ ngx_http_lua_ffi_init_main_conf(ngx_conf_t *cf, void *data)
     ngx_conf_init_uint_value(conf->max_queue, 65536);
     ngx_conf_init_msec_value(conf->timeout, 60000);
     ngx_conf_init_msec_value(conf->shutdown_timeout, 30000);
+    ngx_conf_init_msec_value(conf->slow_call, 0);
     ngx_conf_init_size_value(conf->metrics.size,
                              NGX_HTTP_LUA_FFI_METRICS_SIZE);
 
@@ -389,6 +399,7 @@ ngx_http_lua_ffi_init_process(ngx_cycle_t *cycle)
     }
 
     ngx_http_lua_ffi_metrics_zone_join();
+    ngx_http_lua_ffi_slow_init(ngx_http_lua_ffi_conf()->slow_call);
 
     if (ngx_http_lua_ffi_pin(cycle) != NGX_OK
         || ngx_http_lua_ffi_call_init(cycle) != NGX_OK

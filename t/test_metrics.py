@@ -1,5 +1,7 @@
 """What is counted of runtimes and calls, and what becomes of it."""
 
+import time
+
 import pytest
 from harness import library
 from harness.status import LOCATION, runtime, status, worker
@@ -77,7 +79,9 @@ def test_time_in_the_guest_is_told_from_time_in_the_queue(counted):
     held = nginx.gate.wait()
     second = nginx.begin()
     wait_for(lambda: worker(nginx, "gate")["queue_depth"] == 1)
+    since = time.monotonic()
     assert worker(nginx, "gate")["unanswered_calls"] == 2
+    least = time.monotonic() - since
     held.open()
     nginx.gate.wait().open()
     assert first.result()[0]
@@ -85,9 +89,8 @@ def test_time_in_the_guest_is_told_from_time_in_the_queue(counted):
     gate = worker(nginx, "gate")
     assert gate["queue_depth"] == gate["unanswered_calls"] == 0
     assert gate["queue_depth_peak"] >= 1
-    waited, ran = gate["seconds"]["queue"]["sum"], gate["seconds"]["guest"]["sum"]
-    # The second waited as long as the first ran, at most.
-    assert 0 < waited <= ran
+    assert gate["seconds"]["queue"]["sum"] >= least
+    assert gate["seconds"]["guest"]["sum"] >= least
 
 
 # ---- failures
