@@ -45,7 +45,7 @@ extern "C" {
  * Raised by one whenever a function is added here.  Functions are never
  * removed and never change their meaning.
  */
-#define NGX_HTTP_LUA_FFI_ABI_VERSION  3
+#define NGX_HTTP_LUA_FFI_ABI_VERSION  4
 
 
 /* Levels of ngx_http_lua_ffi_log(); the numbers of nginx and of ngx.log(). */
@@ -185,6 +185,14 @@ const char *ngx_http_lua_ffi_get_method(void *task, size_t *len);
  * a handle that is not a polled task.
  */
 const char *ngx_http_lua_ffi_get_request_id(void *task, size_t *len);
+
+/*
+ * The header "traceparent" of the request that the call was made in, as W3C's
+ * Trace Context has it: 55 bytes, version, trace-id, parent-id and flags;
+ * borrowed, NUL-terminated, valid until respond.  NULL for a call whose request
+ * has none that is valid, and for a handle that is not a polled task.
+ */
+const char *ngx_http_lua_ffi_get_traceparent(void *task, size_t *len);
 
 /*
  * 1 when nobody waits for the response any more (timeout, client gone,

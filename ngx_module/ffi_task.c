@@ -31,6 +31,7 @@ ffi_task_create(void)
     }
 
     atomic_store_explicit(&task->queue, NULL, memory_order_release);
+    task->traceparent[0] = '\0';
     task->enqueued = 0;
     task->verdict = NULL;
     task->place = NULL;

@@ -19,6 +19,7 @@
 
 
 #include "ffi_handle.h"
+#include "ffi_traceparent.h"
 
 
 typedef struct ffi_task_s   ffi_task_t;
@@ -48,6 +49,7 @@ struct ffi_task_s {
     size_t                    request_len;
     int64_t                   deadline;      /* ms, CLOCK_MONOTONIC */
     unsigned                  request_nil:1;
+    char                      traceparent[FFI_TRACEPARENT_LEN + 1];  /* or "" */
     int64_t                   enqueued;      /* ns, as those below; 0: untimed */
 
     /* written by who polls, before the task is TAKEN; 0: nobody has */

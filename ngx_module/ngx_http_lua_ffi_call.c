@@ -135,6 +135,7 @@ ngx_http_lua_ffi_call_post(ngx_http_request_t *r,
     }
 
     ngx_http_lua_ffi_request_id(r, task);
+    ngx_http_lua_ffi_request_trace(r, task);
 
     atomic_store_explicit(&task->queue, rt->queue, memory_order_release);
     task->timeout = call->timeout;
