@@ -2,8 +2,8 @@
  * How long something took, counted in buckets whose bounds double: from 1 us to
  * 67 s, and one for what takes longer.
  *
- * One thread writes at a time; any thread of any process may read meanwhile, and
- * gets numbers that were all true, if not at one moment.
+ * One thread writes at a time; any thread of any process may read meanwhile,
+ * and gets numbers that were all true, if not at one moment.
  */
 
 #ifndef FFI_HISTOGRAM_H_INCLUDED

@@ -39,7 +39,8 @@ static int ffi_mask_word(ffi_mask_t *mask);
 static int ffi_mask_is_number(const char *s, size_t len);
 static int ffi_mask_is_secret_name(const char *s, size_t len);
 static int ffi_mask_is_secret(const char *s, size_t len);
-static int ffi_mask_sounds(const char *s, size_t len, const char *const words[]);
+static int ffi_mask_sounds(const char *s, size_t len,
+    const char *const words[]);
 static void ffi_mask_space(ffi_mask_t *mask);
 static int ffi_mask_take(ffi_mask_t *mask, char c);
 static void ffi_mask_put(ffi_mask_t *mask, const char *s, size_t len);

@@ -2,10 +2,10 @@
  * What may be shown of a runtime's configuration: of JSON, an object or a list,
  * everything but
  *
- *   - the value of a name that sounds like a secret's (password, token, key ...)
- *     or that is written with escapes,
- *   - a string that is long, has escapes, or sounds like one that has a secret in
- *     it (a URL with a user, for instance),
+ *   - the value of a name that sounds like a secret's (password, token, key), or
+ *     that is written with escapes,
+ *   - a string that is long, has escapes, or sounds like one that has a secret
+ *     in it (a URL with a user, for instance),
  *   - strings in lists, whose names are unknown.
  *
  * These become "***".  Of anything else nothing is shown but "***".

@@ -50,7 +50,7 @@ struct ffi_task_s {
     int64_t                   deadline;      /* ms, CLOCK_MONOTONIC */
     unsigned                  request_nil:1;
     char                      traceparent[FFI_TRACEPARENT_LEN + 1];  /* or "" */
-    int64_t                   enqueued;      /* ns, as those below; 0: untimed */
+    int64_t                   enqueued;      /* ns, as below; 0: untimed */
 
     /* written by who polls, before the task is TAKEN; 0: nobody has */
     int64_t                   polled;

@@ -42,7 +42,7 @@ ffi_traceparent_valid(const char *text, size_t len)
 }
 
 
-/* Whether it is of lowercase hexadecimal digits, not all of them the bad one. */
+/* Whether it is of lowercase hexadecimal digits, not all of them bad. */
 static int
 ffi_traceparent_field(const char *p, size_t len, const char *bad)
 {

@@ -2,9 +2,9 @@
  * What is counted of a worker's runtimes, and of their calls.
  *
  * Calls are all counted.  Each has its times taken, up to
- * NGX_HTTP_LUA_FFI_TIMED_MAX in a millisecond of a runtime; of those beyond that
- * one in NGX_HTTP_LUA_FFI_TIMED_ONE_IN has, by chance, and counts for as many: a
- * look at the clock costs a tenth of a call.
+ * NGX_HTTP_LUA_FFI_TIMED_MAX of a runtime in a millisecond; beyond that one in
+ * NGX_HTTP_LUA_FFI_TIMED_ONE_IN has, by chance, and counts for as many: a look
+ * at the clock costs a tenth of a call.
  *
  * Event loop only.  All of it does nothing where metrics are off, and for a
  * runtime without a place.
@@ -45,8 +45,8 @@ void ngx_http_lua_ffi_metrics_state(ngx_http_lua_ffi_runtime_t *rt,
     ngx_http_lua_ffi_place_state_e state);
 
 /*
- * How many calls are unanswered and how many of them wait, those counted in that
- * were pushed since the last wake; and, a system call or two, its threads.
+ * How many calls are unanswered, and how many of them wait, where those that
+ * were pushed since the last wake do; and, a system call or two, its threads.
  */
 void ngx_http_lua_ffi_metrics_depth(ngx_http_lua_ffi_runtime_t *rt);
 void ngx_http_lua_ffi_metrics_threads(ngx_http_lua_ffi_runtime_t *rt);

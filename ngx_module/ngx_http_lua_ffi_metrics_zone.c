@@ -26,6 +26,8 @@ typedef struct {
 static ngx_int_t ngx_http_lua_ffi_metrics_zone_init(ngx_shm_zone_t *shm,
     void *data);
 static ngx_http_lua_ffi_zone_t *ngx_http_lua_ffi_metrics_zone(void);
+static void ngx_http_lua_ffi_metrics_zone_sweep(
+    ngx_http_lua_ffi_zone_t *zone);
 static void ngx_http_lua_ffi_metrics_zone_disown(
     ngx_http_lua_ffi_place_t *place);
 static ngx_http_lua_ffi_place_t *ngx_http_lua_ffi_metrics_zone_find(
@@ -98,7 +100,10 @@ ngx_http_lua_ffi_metrics_zone_init(ngx_shm_zone_t *shm, void *data)
 }
 
 
-/* The zone, or NULL when metrics are off. */
+/*
+ * The zone, or NULL when metrics are off.  A process without a master has none:
+ * a reload would take it away from the runtimes that it keeps.
+ */
 static ngx_http_lua_ffi_zone_t *
 ngx_http_lua_ffi_metrics_zone(void)
 {
@@ -106,7 +111,7 @@ ngx_http_lua_ffi_metrics_zone(void)
 
     shm = ngx_http_lua_ffi_conf()->metrics.zone;
 
-    return shm != NULL ? shm->data : NULL;
+    return shm != NULL && ngx_process == NGX_PROCESS_WORKER ? shm->data : NULL;
 }
 
 
@@ -136,26 +141,35 @@ ngx_http_lua_ffi_metrics_zone_unlock(void)
 void
 ngx_http_lua_ffi_metrics_zone_join(void)
 {
+    /* one that had this process's number before is gone, too */
+    ngx_http_lua_ffi_metrics_zone_leave();
+}
+
+
+/* locked; from those that are gone without a word */
+static void
+ngx_http_lua_ffi_metrics_zone_sweep(ngx_http_lua_ffi_zone_t *zone)
+{
+    ngx_pid_t                  alive;
     ngx_uint_t                 i;
-    ngx_http_lua_ffi_zone_t   *zone;
     ngx_http_lua_ffi_place_t  *place;
 
-    zone = ngx_http_lua_ffi_metrics_zone();
-    if (zone == NULL) {
-        return;
-    }
-
-    ngx_http_lua_ffi_metrics_zone_lock();
+    alive = ngx_pid;
 
     for (i = 0; i < zone->used; i++) {
         place = &zone->places[i];
 
-        if (place->owner && !ngx_http_lua_ffi_workers_exists(place->owner)) {
+        if (place->owner == 0 || place->owner == alive) {
+            continue;
+        }
+
+        if (ngx_http_lua_ffi_workers_exists(place->owner)) {
+            alive = place->owner;
+
+        } else {
             ngx_http_lua_ffi_metrics_zone_disown(place);
         }
     }
-
-    ngx_http_lua_ffi_metrics_zone_unlock();
 }
 
 
@@ -177,6 +191,8 @@ ngx_http_lua_ffi_metrics_zone_leave(void)
             ngx_http_lua_ffi_metrics_zone_disown(&zone->places[i]);
         }
     }
+
+    ngx_http_lua_ffi_metrics_zone_sweep(zone);
 
     ngx_http_lua_ffi_metrics_zone_unlock();
 }
@@ -409,6 +425,8 @@ ngx_http_lua_ffi_metrics_zone_read(ngx_pool_t *pool)
     copies = places->elts;
 
     ngx_http_lua_ffi_metrics_zone_lock();
+
+    ngx_http_lua_ffi_metrics_zone_sweep(zone);
 
     for (i = 0; i < ngx_min(zone->used, places->nalloc); i++) {
         ngx_http_lua_ffi_metrics_zone_copy(&zone->places[i], &copies[i]);

@@ -2,11 +2,11 @@
  * The shared memory of the metrics: a place for each runtime of each worker.
  *
  * A place belongs to one worker at a time, which alone writes its numbers, with
- * relaxed atomics; whoever reads them gets no torn ones.  A worker that ends, in
- * whatever way, leaves its places to those that come after it with the same
+ * relaxed atomics; whoever reads them gets no torn ones.  A worker that ends,
+ * in whatever way, leaves its places to those that come after it with the same
  * number: they go on counting where it stopped.  While it still ends, after a
- * reload of nginx, they have places of their own: those of one runtime and number
- * are to be added up.
+ * reload of nginx, they have places of their own: those of one runtime and
+ * number are to be added up.
  *
  * When there is no free place, the one whose runtime has been gone for longest
  * is taken.  When all runtimes of all places live, a runtime has none.

@@ -1,33 +1,49 @@
 #include "ngx_http_lua_ffi_status.h"
 
 
-#define NGX_HTTP_LUA_FFI_PREFIX  "resty_ffi_"
+#define NGX_HTTP_LUA_FFI_PREFIX      "resty_ffi_"
+
+/* Two texts, whose bytes may become three each, and the room to write more. */
+#define NGX_HTTP_LUA_FFI_LABELS_MAX                                           \
+    (2 * 3 * NGX_HTTP_LUA_FFI_PLACE_TEXT + 2 * NGX_HTTP_LUA_FFI_OUT_MAX)
 
 
 static void ngx_http_lua_ffi_text_family(ngx_http_lua_ffi_out_t *out,
     const char *name, const char *unit, const char *type, const char *help);
-static void ngx_http_lua_ffi_text_labels(ngx_http_lua_ffi_out_t *out,
+static ngx_str_t *ngx_http_lua_ffi_text_make_labels(
+    ngx_http_lua_ffi_out_t *out, ngx_http_lua_ffi_status_t *status);
+static void ngx_http_lua_ffi_text_write_labels(ngx_http_lua_ffi_out_t *out,
     ngx_http_lua_ffi_place_t *place);
+static void ngx_http_lua_ffi_text_sample(ngx_http_lua_ffi_out_t *out,
+    const char *name, const char *unit, ngx_str_t *labels);
 static void ngx_http_lua_ffi_text_info(ngx_http_lua_ffi_out_t *out,
-    ngx_http_lua_ffi_status_t *status);
+    ngx_http_lua_ffi_status_t *status, ngx_str_t *labels);
 static void ngx_http_lua_ffi_text_states(ngx_http_lua_ffi_out_t *out,
-    ngx_http_lua_ffi_status_t *status);
+    ngx_http_lua_ffi_status_t *status, ngx_str_t *labels);
 static void ngx_http_lua_ffi_text_numbers(ngx_http_lua_ffi_out_t *out,
-    ngx_http_lua_ffi_status_t *status);
+    ngx_http_lua_ffi_status_t *status, ngx_str_t *labels);
 static void ngx_http_lua_ffi_text_failures(ngx_http_lua_ffi_out_t *out,
-    ngx_http_lua_ffi_status_t *status);
+    ngx_http_lua_ffi_status_t *status, ngx_str_t *labels);
 static void ngx_http_lua_ffi_text_loaded(ngx_http_lua_ffi_out_t *out,
-    ngx_http_lua_ffi_status_t *status);
+    ngx_http_lua_ffi_status_t *status, ngx_str_t *labels);
 static void ngx_http_lua_ffi_text_stages(ngx_http_lua_ffi_out_t *out,
-    ngx_http_lua_ffi_status_t *status);
+    ngx_http_lua_ffi_status_t *status, ngx_str_t *labels);
 static void ngx_http_lua_ffi_text_histogram(ngx_http_lua_ffi_out_t *out,
-    ngx_http_lua_ffi_place_t *place, ngx_uint_t stage);
+    ngx_http_lua_ffi_place_t *place, ngx_str_t *labels, ngx_uint_t stage);
 
 
 void
 ngx_http_lua_ffi_status_text(ngx_http_lua_ffi_out_t *out,
     ngx_http_lua_ffi_status_t *status)
 {
+    ngx_str_t  *labels;
+
+    labels = ngx_http_lua_ffi_text_make_labels(out, status);
+    if (labels == NULL) {
+        out->failed = 1;
+        return;
+    }
+
     ngx_http_lua_ffi_text_family(out, "build_info", "", "gauge",
                                  "The version of resty-ffi");
     ngx_http_lua_ffi_out(out, NGX_HTTP_LUA_FFI_PREFIX
@@ -39,12 +55,12 @@ ngx_http_lua_ffi_status_text(ngx_http_lua_ffi_out_t *out,
     ngx_http_lua_ffi_out(out, NGX_HTTP_LUA_FFI_PREFIX
                          "untracked_runtimes_total %uL\n", status->untracked);
 
-    ngx_http_lua_ffi_text_info(out, status);
-    ngx_http_lua_ffi_text_states(out, status);
-    ngx_http_lua_ffi_text_loaded(out, status);
-    ngx_http_lua_ffi_text_numbers(out, status);
-    ngx_http_lua_ffi_text_failures(out, status);
-    ngx_http_lua_ffi_text_stages(out, status);
+    ngx_http_lua_ffi_text_info(out, status, labels);
+    ngx_http_lua_ffi_text_states(out, status, labels);
+    ngx_http_lua_ffi_text_loaded(out, status, labels);
+    ngx_http_lua_ffi_text_numbers(out, status, labels);
+    ngx_http_lua_ffi_text_failures(out, status, labels);
+    ngx_http_lua_ffi_text_stages(out, status, labels);
 }
 
 
@@ -58,24 +74,81 @@ ngx_http_lua_ffi_text_family(ngx_http_lua_ffi_out_t *out, const char *name,
 }
 
 
-/* All but the last brace. */
+/*
+ * What the samples of a place have in common, all but the last brace: written
+ * once, since there are more than a hundred of them.
+ */
+static ngx_str_t *
+ngx_http_lua_ffi_text_make_labels(ngx_http_lua_ffi_out_t *out,
+    ngx_http_lua_ffi_status_t *status)
+{
+    u_char                     text[NGX_HTTP_LUA_FFI_LABELS_MAX];
+    ngx_str_t                 *labels;
+    ngx_uint_t                 i;
+    ngx_buf_t                  buf;
+    ngx_chain_t                cl;
+    ngx_http_lua_ffi_out_t     one;
+
+    labels = ngx_palloc(out->pool, (status->n + 1) * sizeof(ngx_str_t));
+    if (labels == NULL) {
+        return NULL;
+    }
+
+    cl.buf = &buf;
+    cl.next = NULL;
+
+    one.pool = out->pool;
+    one.first = &cl;
+    one.last = &cl;
+
+    for (i = 0; i < status->n; i++) {
+        buf.last = text;
+        buf.end = text + sizeof(text);
+
+        ngx_http_lua_ffi_text_write_labels(&one, &status->places[i]);
+
+        labels[i].len = buf.last - text;
+        labels[i].data = ngx_pnalloc(out->pool, labels[i].len);
+
+        if (labels[i].data == NULL) {
+            return NULL;
+        }
+
+        ngx_memcpy(labels[i].data, text, labels[i].len);
+    }
+
+    return labels;
+}
+
+
 static void
-ngx_http_lua_ffi_text_labels(ngx_http_lua_ffi_out_t *out,
+ngx_http_lua_ffi_text_write_labels(ngx_http_lua_ffi_out_t *out,
     ngx_http_lua_ffi_place_t *place)
 {
-    ngx_http_lua_ffi_out(out, "{runtime=\"%s\",library=\"", place->text.id);
+    ngx_http_lua_ffi_out(out, "{runtime=\"%s\",worker=\"%ui\",library=\"",
+                         place->text.id, place->worker);
     ngx_http_lua_ffi_out_text(out, NGX_HTTP_LUA_FFI_OUT_LABEL,
                               place->text.library);
     ngx_http_lua_ffi_out(out, "\",entry=\"");
     ngx_http_lua_ffi_out_text(out, NGX_HTTP_LUA_FFI_OUT_LABEL,
                               place->text.entry);
-    ngx_http_lua_ffi_out(out, "\",worker=\"%ui\"", place->worker);
+    ngx_http_lua_ffi_out_raw(out, "\"", 1);
+}
+
+
+/* The beginning of a sample. */
+static void
+ngx_http_lua_ffi_text_sample(ngx_http_lua_ffi_out_t *out, const char *name,
+    const char *unit, ngx_str_t *labels)
+{
+    ngx_http_lua_ffi_out(out, NGX_HTTP_LUA_FFI_PREFIX "%s%s", name, unit);
+    ngx_http_lua_ffi_out_raw(out, (char *) labels->data, labels->len);
 }
 
 
 static void
 ngx_http_lua_ffi_text_info(ngx_http_lua_ffi_out_t *out,
-    ngx_http_lua_ffi_status_t *status)
+    ngx_http_lua_ffi_status_t *status, ngx_str_t *labels)
 {
     ngx_uint_t                 i;
     ngx_http_lua_ffi_place_t  *place;
@@ -86,8 +159,7 @@ ngx_http_lua_ffi_text_info(ngx_http_lua_ffi_out_t *out,
     for (i = 0; i < status->n; i++) {
         place = &status->places[i];
 
-        ngx_http_lua_ffi_out(out, NGX_HTTP_LUA_FFI_PREFIX "runtime_info");
-        ngx_http_lua_ffi_text_labels(out, place);
+        ngx_http_lua_ffi_text_sample(out, "runtime_info", "", &labels[i]);
         ngx_http_lua_ffi_out(out, ",configuration=\"");
         ngx_http_lua_ffi_out_text(out, NGX_HTTP_LUA_FFI_OUT_LABEL,
                                   place->text.cfg);
@@ -98,7 +170,7 @@ ngx_http_lua_ffi_text_info(ngx_http_lua_ffi_out_t *out,
 
 static void
 ngx_http_lua_ffi_text_states(ngx_http_lua_ffi_out_t *out,
-    ngx_http_lua_ffi_status_t *status)
+    ngx_http_lua_ffi_status_t *status, ngx_str_t *labels)
 {
     ngx_uint_t                 i, state;
     ngx_http_lua_ffi_place_t  *place;
@@ -110,8 +182,8 @@ ngx_http_lua_ffi_text_states(ngx_http_lua_ffi_out_t *out,
         place = &status->places[i];
 
         for (state = 0; state < NGX_HTTP_LUA_FFI_STATES; state++) {
-            ngx_http_lua_ffi_out(out, NGX_HTTP_LUA_FFI_PREFIX "runtime_state");
-            ngx_http_lua_ffi_text_labels(out, place);
+            ngx_http_lua_ffi_text_sample(out, "runtime_state", "",
+                                         &labels[i]);
             ngx_http_lua_ffi_out(out, ",state=\"%s\"} %d\n",
                                  ngx_http_lua_ffi_status_states[state],
                                  atomic_load(&place->state) == state);
@@ -122,7 +194,7 @@ ngx_http_lua_ffi_text_states(ngx_http_lua_ffi_out_t *out,
 
 static void
 ngx_http_lua_ffi_text_loaded(ngx_http_lua_ffi_out_t *out,
-    ngx_http_lua_ffi_status_t *status)
+    ngx_http_lua_ffi_status_t *status, ngx_str_t *labels)
 {
     ngx_uint_t                 i;
     ngx_http_lua_ffi_place_t  *place;
@@ -133,9 +205,8 @@ ngx_http_lua_ffi_text_loaded(ngx_http_lua_ffi_out_t *out,
     for (i = 0; i < status->n; i++) {
         place = &status->places[i];
 
-        ngx_http_lua_ffi_out(out, NGX_HTTP_LUA_FFI_PREFIX
-                             "loaded_timestamp_seconds");
-        ngx_http_lua_ffi_text_labels(out, place);
+        ngx_http_lua_ffi_text_sample(out, "loaded_timestamp_seconds", "",
+                                     &labels[i]);
         ngx_http_lua_ffi_out(out, "} %T\n", place->text.loaded);
     }
 }
@@ -143,7 +214,7 @@ ngx_http_lua_ffi_text_loaded(ngx_http_lua_ffi_out_t *out,
 
 static void
 ngx_http_lua_ffi_text_numbers(ngx_http_lua_ffi_out_t *out,
-    ngx_http_lua_ffi_status_t *status)
+    ngx_http_lua_ffi_status_t *status, ngx_str_t *labels)
 {
     ngx_uint_t                             i;
     const char                            *unit;
@@ -160,9 +231,7 @@ ngx_http_lua_ffi_text_numbers(ngx_http_lua_ffi_out_t *out,
         for (i = 0; i < status->n; i++) {
             place = &status->places[i];
 
-            ngx_http_lua_ffi_out(out, NGX_HTTP_LUA_FFI_PREFIX "%s%s",
-                                 name->name, unit);
-            ngx_http_lua_ffi_text_labels(out, place);
+            ngx_http_lua_ffi_text_sample(out, name->name, unit, &labels[i]);
             ngx_http_lua_ffi_out(out, "} %uL\n",
                                  atomic_load(&place->numbers[name->number]));
         }
@@ -172,7 +241,7 @@ ngx_http_lua_ffi_text_numbers(ngx_http_lua_ffi_out_t *out,
 
 static void
 ngx_http_lua_ffi_text_failures(ngx_http_lua_ffi_out_t *out,
-    ngx_http_lua_ffi_status_t *status)
+    ngx_http_lua_ffi_status_t *status, ngx_str_t *labels)
 {
     ngx_uint_t                 i, kind, number;
     ngx_http_lua_ffi_place_t  *place;
@@ -186,9 +255,8 @@ ngx_http_lua_ffi_text_failures(ngx_http_lua_ffi_out_t *out,
         for (kind = 0; kind < NGX_HTTP_LUA_FFI_FAILURES; kind++) {
             number = NGX_HTTP_LUA_FFI_FIRST_FAILURE + kind;
 
-            ngx_http_lua_ffi_out(out, NGX_HTTP_LUA_FFI_PREFIX
-                                 "failures_total");
-            ngx_http_lua_ffi_text_labels(out, place);
+            ngx_http_lua_ffi_text_sample(out, "failures", "_total",
+                                         &labels[i]);
             ngx_http_lua_ffi_out(out, ",kind=\"%s\"} %uL\n",
                                  ngx_http_lua_ffi_status_failures[kind],
                                  atomic_load(&place->numbers[number]));
@@ -199,7 +267,7 @@ ngx_http_lua_ffi_text_failures(ngx_http_lua_ffi_out_t *out,
 
 static void
 ngx_http_lua_ffi_text_stages(ngx_http_lua_ffi_out_t *out,
-    ngx_http_lua_ffi_status_t *status)
+    ngx_http_lua_ffi_status_t *status, ngx_str_t *labels)
 {
     ngx_uint_t                             i, stage;
     const ngx_http_lua_ffi_status_name_t  *name;
@@ -211,7 +279,8 @@ ngx_http_lua_ffi_text_stages(ngx_http_lua_ffi_out_t *out,
                                      name->help);
 
         for (i = 0; i < status->n; i++) {
-            ngx_http_lua_ffi_text_histogram(out, &status->places[i], stage);
+            ngx_http_lua_ffi_text_histogram(out, &status->places[i],
+                                            &labels[i], stage);
         }
     }
 }
@@ -219,7 +288,7 @@ ngx_http_lua_ffi_text_stages(ngx_http_lua_ffi_out_t *out,
 
 static void
 ngx_http_lua_ffi_text_histogram(ngx_http_lua_ffi_out_t *out,
-    ngx_http_lua_ffi_place_t *place, ngx_uint_t stage)
+    ngx_http_lua_ffi_place_t *place, ngx_str_t *labels, ngx_uint_t stage)
 {
     uint64_t               bound, total;
     ngx_uint_t             i;
@@ -234,9 +303,7 @@ ngx_http_lua_ffi_text_histogram(ngx_http_lua_ffi_out_t *out,
     for (i = 0, total = 0; i < FFI_HISTOGRAM_BUCKETS; i++) {
         total += view.buckets[i];
 
-        ngx_http_lua_ffi_out(out, NGX_HTTP_LUA_FFI_PREFIX "%s_seconds_bucket",
-                             name);
-        ngx_http_lua_ffi_text_labels(out, place);
+        ngx_http_lua_ffi_text_sample(out, name, "_seconds_bucket", labels);
 
         if (i < FFI_HISTOGRAM_BOUNDS) {
             bound = ffi_histogram_bound(i);
@@ -248,13 +315,10 @@ ngx_http_lua_ffi_text_histogram(ngx_http_lua_ffi_out_t *out,
         }
     }
 
-    ngx_http_lua_ffi_out(out, NGX_HTTP_LUA_FFI_PREFIX "%s_seconds_sum", name);
-    ngx_http_lua_ffi_text_labels(out, place);
+    ngx_http_lua_ffi_text_sample(out, name, "_seconds_sum", labels);
     ngx_http_lua_ffi_out(out, "} %uL.%09uL\n", view.sum / 1000000000,
                          view.sum % 1000000000);
 
-    ngx_http_lua_ffi_out(out, NGX_HTTP_LUA_FFI_PREFIX "%s_seconds_count",
-                         name);
-    ngx_http_lua_ffi_text_labels(out, place);
+    ngx_http_lua_ffi_text_sample(out, name, "_seconds_count", labels);
     ngx_http_lua_ffi_out(out, "} %uL\n", total);
 }

@@ -327,6 +327,21 @@ def test_numbers_survive_a_worker_that_is_killed(counted):
     assert worker(nginx, "echo")["calls"] == 2
 
 
+def test_what_a_killed_worker_was_doing_is_over(counted):
+    """Nobody comes in the place of a worker that was to end."""
+    nginx = counted(lua='return ngx.load_ffi("gate"):wait("x")')
+    nginx.expect_log("exited on signal 9")
+    waiting = nginx.submit(lambda nginx: nginx.connect().recv(1))
+    nginx.gate.wait()
+    nginx.reload()
+    assert worker(nginx, "gate")["unanswered_calls"] == 1
+    (old,) = nginx.shutting_down()
+    nginx.signal("KILL", old)
+    assert waiting.result() == b""
+    wait_for(lambda: worker(nginx, "gate")["unanswered_calls"] == 0)
+    assert worker(nginx, "gate")["calls"] == 1
+
+
 # ---- memory
 
 FEW = "lua_ffi_metrics 32k;"
