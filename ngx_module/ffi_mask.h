@@ -1,6 +1,6 @@
 /*
- * What may be shown of a runtime's configuration: of JSON, an object or a list,
- * everything but
+ * What may be shown of a runtime's configuration: of JSON, if it is an object
+ * or a list, everything but
  *
  *   - the value of a name that sounds like a secret's (password, token, key), or
  *     that is written with escapes,
