@@ -22,8 +22,8 @@ PLAIN := build/plain$(if $(filter-out .venv,$(VENV)),-$(notdir $(VENV)))
 BUILD_PACKAGES := gcc libc6-dev 'libluajit2-5.1-dev|libluajit-5.1-dev' nginx-dev pkgconf \
 	python3-dev python3-venv 'default-jdk-headless|openjdk-17-jdk-headless'
 RUN_PACKAGES := nginx libnginx-mod-http-lua
-TEST_PACKAGES := $(RUN_PACKAGES) curl etcd-server libnginx-mod-stream maven openssl procps \
-	valgrind $(if $(shell command -v node),,nodejs)
+TEST_PACKAGES := $(RUN_PACKAGES) chromium curl etcd-server libnginx-mod-stream maven openssl \
+	procps valgrind $(if $(shell command -v node),,nodejs)
 BENCH_PACKAGES := $(TEST_PACKAGES) wrk
 # Debian 12, 13 and what will be 14.
 SUITES ?= bookworm trixie sid

@@ -24,6 +24,7 @@ sys.path.insert(0, str(BENCH.parent / "t"))
 import calls  # noqa: E402
 import growth  # noqa: E402
 import machine  # noqa: E402
+import metrics  # noqa: E402
 import peers  # noqa: E402
 import posts  # noqa: E402
 import ways  # noqa: E402
@@ -60,6 +61,11 @@ def main() -> None:
             calls.report(called)
             posted = posts.measure(server, behind, ROUNDS)
             posts.report(posted)
+            with started(
+                folder, lua={"/calls": calls.lua(folder)}, http=f"{HTTP} lua_ffi_metrics off;"
+            ) as other:
+                metrics.report(metrics.measure(server, other, 3 * ROUNDS))
+                print()
         grown = growth.measure(lambda **config: started(folder, **config), ROUNDS, MOST_IDLE)
         growth.report(grown)
     keep({"machine": about, "calls": called, "posts": posted, "growth": grown})

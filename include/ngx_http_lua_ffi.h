@@ -45,7 +45,7 @@ extern "C" {
  * Raised by one whenever a function is added here.  Functions are never
  * removed and never change their meaning.
  */
-#define NGX_HTTP_LUA_FFI_ABI_VERSION  3
+#define NGX_HTTP_LUA_FFI_ABI_VERSION  4
 
 
 /* Levels of ngx_http_lua_ffi_log(); the numbers of nginx and of ngx.log(). */
@@ -96,9 +96,10 @@ void libffi_close(void *tq);
 
 /*
  * Optional.  Called on a thread of its own when a polled task has passed its
- * deadline, unanswered, and its caller has left: a chance to say in the log
- * what its handler is doing (ngx_http_lua_ffi_log_task()).  The task may be
- * responded to at the same time, as its handle then tells.
+ * deadline, unanswered, and its caller has left, or, once, when it has taken as
+ * long as lua_ffi_slow_call in nginx.conf says: a chance to say in the log what
+ * its handler is doing (ngx_http_lua_ffi_log_task()).  The task may be responded
+ * to at the same time, as its handle then tells.
  *
  * One at a time in a worker, and for a few tasks a second at most; the others
  * are skipped.  May block, but the runtime is not ended before it returns.
@@ -184,6 +185,14 @@ const char *ngx_http_lua_ffi_get_method(void *task, size_t *len);
  * a handle that is not a polled task.
  */
 const char *ngx_http_lua_ffi_get_request_id(void *task, size_t *len);
+
+/*
+ * The header "traceparent" of the request that the call was made in, as W3C's
+ * Trace Context has it: 55 bytes, version, trace-id, parent-id and flags;
+ * borrowed, NUL-terminated, valid until respond.  NULL for a call whose request
+ * has none that is valid, and for a handle that is not a polled task.
+ */
+const char *ngx_http_lua_ffi_get_traceparent(void *task, size_t *len);
 
 /*
  * 1 when nobody waits for the response any more (timeout, client gone,

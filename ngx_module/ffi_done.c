@@ -1,5 +1,7 @@
 #include "ffi_done.h"
 
+#include "ffi_spin.h"
+
 #include <errno.h>
 #include <sched.h>
 #include <sys/eventfd.h>
@@ -58,6 +60,10 @@ void
 ffi_done_push(ffi_task_t *task)
 {
     ffi_task_t  *head;
+
+    if (task->enqueued) {
+        task->responded = ffi_spin_clock();
+    }
 
     head = atomic_load_explicit(&ffi_done.head, memory_order_relaxed);
 

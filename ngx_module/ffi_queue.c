@@ -51,6 +51,7 @@ struct ffi_queue_s {
      */
     _Alignas(FFI_CACHE_LINE) pthread_mutex_t        lock;
     atomic_uint                                     polls;
+    _Atomic uint64_t                                taken;
     _Atomic(ffi_task_t *)                           ready;     /* oldest first */
     ffi_task_link_t                                 gone;      /* to be told */
 };
@@ -149,6 +150,7 @@ ffi_queue_create(void *data, const char *name, size_t len)
     atomic_store(&queue->closed, 0);
     atomic_store(&queue->fd_armed, 0);
     atomic_store(&queue->reload, 0);
+    atomic_store(&queue->taken, 0);
 
     atomic_store(&queue->slot.word,
                  ffi_slot_word(ffi_slot_gen(atomic_load(&queue->slot.word)), 1));
@@ -414,6 +416,12 @@ ffi_queue_pop(ffi_queue_t *queue)
     /* seq_cst: read without the lock by ffi_queue_has_work() */
     atomic_store(&queue->ready, ready->next);
 
+    /* relaxed: a number that orders nothing */
+    atomic_store_explicit(&queue->taken,
+                          atomic_load_explicit(&queue->taken,
+                                               memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+
     return ready;
 }
 
@@ -423,9 +431,11 @@ static int
 ffi_queue_take(ffi_queue_t *queue, ffi_task_t **tasks, int max)
 {
     int          n;
+    int64_t      now;
     ffi_task_t  *task, *dropped;
 
     n = 0;
+    now = 0;
     dropped = NULL;
 
     pthread_mutex_lock(&queue->lock);
@@ -442,6 +452,11 @@ ffi_queue_take(ffi_queue_t *queue, ffi_task_t **tasks, int max)
             task->next = dropped;
             dropped = task;
             continue;
+        }
+
+        if (task->enqueued) {
+            now = now ? now : ffi_spin_clock();
+            task->polled = now;
         }
 
         (void) ffi_task_move(task, FFI_TASK_QUEUED, FFI_TASK_TAKEN);
@@ -481,6 +496,14 @@ unsigned
 ffi_queue_polls(ffi_queue_t *queue)
 {
     return atomic_load_explicit(&queue->polls, memory_order_relaxed);
+}
+
+
+/* any thread */
+uint64_t
+ffi_queue_taken(ffi_queue_t *queue)
+{
+    return atomic_load_explicit(&queue->taken, memory_order_relaxed);
 }
 
 

@@ -119,6 +119,9 @@ int ffi_queue_poll(ffi_queue_t *queue, ffi_task_t **tasks, int max,
 int ffi_queue_waiting(ffi_queue_t *queue);
 unsigned ffi_queue_polls(ffi_queue_t *queue);
 
+/* Any thread.  How many tasks have left it, whoever took them. */
+uint64_t ffi_queue_taken(ffi_queue_t *queue);
+
 /*
  * Event loop.  Takes one task that nobody polled, which stays QUEUED; NULL
  * when there is none.

@@ -31,11 +31,16 @@ ffi_task_create(void)
     }
 
     atomic_store_explicit(&task->queue, NULL, memory_order_release);
+    task->traceparent[0] = '\0';
+    task->enqueued = 0;
     task->verdict = NULL;
+    task->place = NULL;
     task->posted = 0;
     task->answered = 0;
     task->fetched = 0;
     task->told = 0;
+    task->left = 0;
+    task->slow = 0;
 
     if (task->id_len) {
         ffi_task_write_id(task, "", 0);

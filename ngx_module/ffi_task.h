@@ -19,6 +19,7 @@
 
 
 #include "ffi_handle.h"
+#include "ffi_traceparent.h"
 
 
 typedef struct ffi_task_s   ffi_task_t;
@@ -48,6 +49,11 @@ struct ffi_task_s {
     size_t                    request_len;
     int64_t                   deadline;      /* ms, CLOCK_MONOTONIC */
     unsigned                  request_nil:1;
+    char                      traceparent[FFI_TRACEPARENT_LEN + 1];  /* or "" */
+    int64_t                   enqueued;      /* ns, as below; 0: untimed */
+
+    /* written by who polls, before the task is TAKEN; 0: nobody has */
+    int64_t                   polled;
 
     /* any thread */
     atomic_int                abandoned;
@@ -57,6 +63,7 @@ struct ffi_task_s {
     char                     *response;      /* NULL: nil */
     size_t                    response_len;
     unsigned                  response_own:1;   /* malloc()ed: free() it */
+    int64_t                   responded;
 
     /* kept from call to call, FFI_TASK_KEEP bytes each */
     char                     *request_buf;
@@ -78,10 +85,14 @@ struct ffi_task_s {
     void                     *sema;          /* ngx_http_lua_sema_t */
     int64_t                   timeout;       /* ms, of a call */
     const char               *verdict;       /* why nobody else will answer */
+    void                     *place;         /* of its metrics, or NULL */
+    unsigned                  weight;        /* for how many its times stand */
     unsigned                  posted:1;      /* sema was, perhaps not taken */
     unsigned                  answered:1;    /* nothing left but the fetch */
     unsigned                  fetched:1;     /* Lua has its answer */
     unsigned                  told:1;        /* that its caller is gone */
+    unsigned                  left:1;        /* counted as abandoned */
+    unsigned                  slow:1;        /* shown to its library as such */
 };
 
 

@@ -218,6 +218,26 @@ ngx_http_lua_ffi_get_request_id(void *handle, size_t *len)
 
 
 /* any thread */
+NGX_HTTP_LUA_FFI_API const char *
+ngx_http_lua_ffi_get_traceparent(void *handle, size_t *len)
+{
+    ffi_task_t  *task;
+
+    task = ffi_task_find(handle);
+
+    if (task != NULL && *task->traceparent == '\0') {
+        task = NULL;
+    }
+
+    if (len != NULL) {
+        *len = task != NULL ? FFI_TRACEPARENT_LEN : 0;
+    }
+
+    return task != NULL ? task->traceparent : NULL;
+}
+
+
+/* any thread */
 NGX_HTTP_LUA_FFI_API int
 ngx_http_lua_ffi_is_abandoned(void *handle)
 {

@@ -2,9 +2,11 @@
 
 #include "ffi_done.h"
 #include "ffi_queue.h"
+#include "ngx_http_lua_ffi_metrics.h"
 #include "ngx_http_lua_ffi_notify.h"
 #include "ngx_http_lua_ffi_overdue.h"
 #include "ngx_http_lua_ffi_request.h"
+#include "ngx_http_lua_ffi_slow.h"
 #include "ngx_http_lua_ffi_waiter.h"
 
 
@@ -131,10 +133,12 @@ ngx_http_lua_ffi_call_post(ngx_http_request_t *r,
     }
 
     ngx_http_lua_ffi_request_id(r, task);
+    ngx_http_lua_ffi_request_trace(r, task);
 
     atomic_store_explicit(&task->queue, rt->queue, memory_order_release);
     task->timeout = call->timeout;
     task->deadline = ngx_current_msec + call->timeout;
+    ngx_http_lua_ffi_metrics_posted(rt, task);
 
     ffi_task_list_append(&ngx_http_lua_ffi_inflight, task);
     ffi_task_set_state(task, FFI_TASK_QUEUED);
@@ -260,6 +264,10 @@ ngx_http_lua_ffi_call_finish(ffi_task_t *task)
 static void
 ngx_http_lua_ffi_call_destroy(ffi_task_t *task)
 {
+    if (!task->fetched) {
+        ngx_http_lua_ffi_metrics_abandoned(task);
+    }
+
     /* a wake-up that nobody took would end the next wait at once */
     if (ngx_http_lua_ffi_waiter_balance(task->sema) != 0) {
         ngx_http_lua_ffi_waiter_destroy(task->sema);
@@ -308,7 +316,7 @@ ngx_http_lua_ffi_call_fetch(ngx_http_lua_ffi_ticket_t ticket,
     ffi_task_t  *task;
 
     answer->task = NULL;
-    answer->verdict = "timeout";
+    answer->verdict = NGX_HTTP_LUA_FFI_TIMEOUT;
 
     task = ngx_http_lua_ffi_call_find(ticket);
     if (task == NULL) {
@@ -318,6 +326,7 @@ ngx_http_lua_ffi_call_fetch(ngx_http_lua_ffi_ticket_t ticket,
     if (task->answered) {
         answer->task = task;
         answer->verdict = task->verdict;
+        ngx_http_lua_ffi_metrics_fetched(task, answer->verdict);
         return;
     }
 
@@ -335,6 +344,7 @@ ngx_http_lua_ffi_call_fetch(ngx_http_lua_ffi_ticket_t ticket,
         ngx_http_lua_ffi_overdue_call(task);
     }
 
+    ngx_http_lua_ffi_metrics_fetched(task, answer->verdict);
     task->fetched = 1;
 
     if (ngx_http_lua_ffi_waiter_balance(task->sema) == 0) {
@@ -362,15 +372,24 @@ ngx_http_lua_ffi_call_end(ffi_task_t *task)
 ngx_uint_t
 ngx_http_lua_ffi_call_drain(void)
 {
+    int64_t                      now;
     ngx_uint_t                   n;
     ffi_task_t                  *task, *next;
     ngx_http_lua_ffi_runtime_t  *rt;
 
     n = 0;
+    now = 0;
 
     for (task = ffi_done_take(); task != NULL; task = next) {
         next = task->next;
         rt = ffi_queue_data(task->queue);
+
+        if (task->enqueued && task->polled) {
+            now = now ? now : ffi_spin_clock();
+
+            ngx_http_lua_ffi_metrics_answered(task, now);
+            ngx_http_lua_ffi_slow_answered(rt, task, now);
+        }
 
         ngx_http_lua_ffi_call_finish(task);
         ngx_http_lua_ffi_runtime_answered(rt);
@@ -400,9 +419,17 @@ ngx_http_lua_ffi_call_mark_abandoned(void)
     {
         task = ffi_task_list_entry(link);
 
-        if (ngx_http_lua_ffi_waiter_balance(task->sema) >= 0) {
-            ffi_queue_abandon(task->queue, task);
+        ngx_http_lua_ffi_slow_watch(task);
+
+        if (ngx_http_lua_ffi_waiter_balance(task->sema) < 0) {
+            continue;
         }
+
+        if (!task->fetched && !task->posted) {
+            ngx_http_lua_ffi_metrics_abandoned(task);
+        }
+
+        ffi_queue_abandon(task->queue, task);
     }
 }
 

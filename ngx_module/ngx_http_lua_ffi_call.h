@@ -76,7 +76,8 @@ ngx_uint_t ngx_http_lua_ffi_call_pending(void);
 
 /*
  * Marks the calls whose coroutine was killed, for their handlers to see, and
- * tells of those whose handlers have asked late to be told.
+ * tells of those whose handlers have asked late to be told; watches for those
+ * that are slow.
  */
 void ngx_http_lua_ffi_call_mark_abandoned(void);
 

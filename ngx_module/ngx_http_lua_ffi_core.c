@@ -1,6 +1,7 @@
 #include "ngx_http_lua_ffi_core.h"
 
 #include "ngx_http_lua_ffi_call.h"
+#include "ngx_http_lua_ffi_metrics.h"
 #include "ngx_http_lua_ffi_module.h"
 #include "ngx_http_lua_ffi_notify.h"
 #include "ngx_http_lua_ffi_reload.h"
@@ -348,7 +349,7 @@ ngx_http_lua_ffi_core_load(lua_State *L)
 
     if (rt == NULL) {
         /* memory for the handle was found, and a finalizer has run */
-        return ngx_http_lua_ffi_core_error(L, "unloaded");
+        return ngx_http_lua_ffi_core_error(L, NGX_HTTP_LUA_FFI_UNLOADED);
     }
 
     if (rt->state == NGX_HTTP_LUA_FFI_READY) {
@@ -389,19 +390,23 @@ ngx_http_lua_ffi_core_post(lua_State *L)
     const char                  *err;
     ngx_http_request_t          *r;
     ngx_http_lua_ffi_call_t      call;
+    ngx_http_lua_ffi_entry_t    *entry;
     ngx_http_lua_ffi_ticket_t    ticket;
     ngx_http_lua_ffi_runtime_t  *rt;
 
-    rt = ngx_http_lua_ffi_core_entry(L)->rt;
+    entry = ngx_http_lua_ffi_core_entry(L);
+    rt = entry->rt;
 
     err = ngx_http_lua_ffi_runtime_refusal(rt);
     if (err != NULL) {
+        ngx_http_lua_ffi_metrics_refused(entry, err);
         return ngx_http_lua_ffi_core_error(L, err);
     }
 
     r = ngx_http_lua_ffi_core_request(L);
 
     if (r == NULL) {
+        ngx_http_lua_ffi_metrics_refused(entry, "this phase cannot wait");
         lua_pushnil(L);
         return 1;
     }
@@ -416,6 +421,7 @@ ngx_http_lua_ffi_core_post(lua_State *L)
 
     ticket = ngx_http_lua_ffi_call_post(r, rt, &call, buf);
     if (ticket == -1) {
+        ngx_http_lua_ffi_metrics_refused(entry, (char *) buf);
         return ngx_http_lua_ffi_core_error(L, (char *) buf);
     }
 

@@ -24,6 +24,9 @@ struct ngx_http_lua_ffi_library_s {
     /* event loop, or the running operation's thread: never both */
     ngx_http_lua_ffi_image_t   *image;           /* of the next load */
 
+    /* the running operation's thread writes, the event loop reads */
+    atomic_uint                 mapped;          /* images */
+
     /* event loop only */
     ngx_uint_t                  users;           /* runtimes */
     ngx_http_lua_ffi_op_t      *running;
@@ -278,6 +281,13 @@ ngx_http_lua_ffi_op_end(ngx_http_lua_ffi_op_t *op)
 }
 
 
+ngx_uint_t
+ngx_http_lua_ffi_library_mapped(ngx_http_lua_ffi_op_t *op)
+{
+    return atomic_load(&op->library->mapped);
+}
+
+
 void
 ngx_http_lua_ffi_library_drain(void)
 {
@@ -384,6 +394,10 @@ ngx_http_lua_ffi_op_open(ngx_http_lua_ffi_op_t *op)
 
     if (op->global) {
         ngx_http_lua_ffi_image_globalize(image);
+    }
+
+    if (older != image) {
+        atomic_fetch_add(&op->library->mapped, 1);
     }
 
     op->image = image;
@@ -635,5 +649,6 @@ ngx_http_lua_ffi_op_close(ngx_http_lua_ffi_op_t *op)
 
     if (!image->stuck) {
         ngx_http_lua_ffi_image_free(image);
+        atomic_fetch_sub(&op->library->mapped, 1);
     }
 }

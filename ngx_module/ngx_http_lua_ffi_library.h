@@ -71,6 +71,9 @@ ngx_int_t ngx_http_lua_ffi_library_cancel(ngx_http_lua_ffi_op_t *op);
 /* Event loop, before an operation that was loaded once is freed. */
 void ngx_http_lua_ffi_library_release(ngx_http_lua_ffi_op_t *op);
 
+/* Event loop.  How many images of the operation's library are mapped. */
+ngx_uint_t ngx_http_lua_ffi_library_mapped(ngx_http_lua_ffi_op_t *op);
+
 /* Event loop.  Calls done() for each operation that has ended. */
 void ngx_http_lua_ffi_library_drain(void);
 

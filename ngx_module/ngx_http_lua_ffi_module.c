@@ -10,6 +10,8 @@
 #include "ngx_http_lua_ffi_notify.h"
 #include "ngx_http_lua_ffi_runtime.h"
 #include "ngx_http_lua_ffi_sent.h"
+#include "ngx_http_lua_ffi_slow.h"
+#include "ngx_http_lua_ffi_status.h"
 
 #include <dlfcn.h>
 #include <stdlib.h>
@@ -19,6 +21,10 @@
 
 /* The handles of a task run out there. */
 #define NGX_HTTP_LUA_FFI_MAX_QUEUE  (1 << 20)
+
+/* Some 2500 places; a page is memory only once it is touched. */
+#define NGX_HTTP_LUA_FFI_METRICS_SIZE   (4 * 1024 * 1024)
+#define NGX_HTTP_LUA_FFI_METRICS_PAGES  8
 
 
 static ngx_int_t ngx_http_lua_ffi_preconfiguration(ngx_conf_t *cf);
@@ -33,6 +39,8 @@ static char *ngx_http_lua_ffi_check_max_queue(ngx_conf_t *cf, void *post,
     void *data);
 static char *ngx_http_lua_ffi_check_timeout(ngx_conf_t *cf, void *post,
     void *data);
+static char *ngx_http_lua_ffi_metrics(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 static ngx_int_t ngx_http_lua_ffi_init_process(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_lua_ffi_start(ngx_cycle_t *cycle);
 static void ngx_http_lua_ffi_exit_process(ngx_cycle_t *cycle);
@@ -80,11 +88,32 @@ static ngx_command_t  ngx_http_lua_ffi_commands[] = {
       offsetof(ngx_http_lua_ffi_conf_t, shutdown_timeout),
       &ngx_http_lua_ffi_timeout_post },
 
+    { ngx_string("lua_ffi_metrics"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_lua_ffi_metrics,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("lua_ffi_request_id"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_http_set_complex_value_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_lua_ffi_loc_conf_t, request_id),
+      NULL },
+
+    { ngx_string("lua_ffi_slow_call"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_lua_ffi_conf_t, slow_call),
+      &ngx_http_lua_ffi_timeout_post },
+
+    { ngx_string("lua_ffi_status"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_http_lua_ffi_status_set,
+      0,
+      0,
       NULL },
 
       ngx_null_command
@@ -175,6 +204,8 @@ ngx_http_lua_ffi_create_main_conf(ngx_conf_t *cf)
     conf->max_queue = NGX_CONF_UNSET_UINT;
     conf->timeout = NGX_CONF_UNSET_MSEC;
     conf->shutdown_timeout = NGX_CONF_UNSET_MSEC;
+    conf->slow_call = NGX_CONF_UNSET_MSEC;
+    conf->metrics.size = NGX_CONF_UNSET_SIZE;
 
     return conf;
 }
@@ -188,8 +219,13 @@ ngx_http_lua_ffi_init_main_conf(ngx_conf_t *cf, void *data)
     ngx_conf_init_uint_value(conf->max_queue, 65536);
     ngx_conf_init_msec_value(conf->timeout, 60000);
     ngx_conf_init_msec_value(conf->shutdown_timeout, 30000);
+    ngx_conf_init_msec_value(conf->slow_call, 0);
+    ngx_conf_init_size_value(conf->metrics.size,
+                             NGX_HTTP_LUA_FFI_METRICS_SIZE);
 
-    if (ngx_http_lua_ffi_workers_add(cf, &conf->workers) != NGX_OK) {
+    if (ngx_http_lua_ffi_workers_add(cf, &conf->workers) != NGX_OK
+        || ngx_http_lua_ffi_metrics_zone_add(cf, &conf->metrics) != NGX_OK)
+    {
         return NGX_CONF_ERROR;
     }
 
@@ -288,6 +324,42 @@ ngx_http_lua_ffi_check_timeout(ngx_conf_t *cf, void *post, void *data)
 }
 
 
+/* "off", or the size of the shared memory */
+static char *
+ngx_http_lua_ffi_metrics(ngx_conf_t *cf, ngx_command_t *cmd, void *data)
+{
+    ngx_http_lua_ffi_conf_t  *conf = data;
+
+    ngx_str_t  *value;
+
+    if (conf->metrics.size != NGX_CONF_UNSET_SIZE) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        conf->metrics.size = 0;
+        return NGX_CONF_OK;
+    }
+
+    conf->metrics.size = ngx_parse_size(&value[1]);
+
+    if (conf->metrics.size == (size_t) NGX_ERROR
+        || conf->metrics.size < NGX_HTTP_LUA_FFI_METRICS_PAGES * ngx_pagesize)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"lua_ffi_metrics\" must be \"off\" or a size, "
+                           "%uzk at least",
+                           NGX_HTTP_LUA_FFI_METRICS_PAGES * ngx_pagesize
+                           / 1024);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
 static ngx_int_t
 ngx_http_lua_ffi_init_process(ngx_cycle_t *cycle)
 {
@@ -327,6 +399,9 @@ ngx_http_lua_ffi_start(ngx_cycle_t *cycle)
                       "ffi: pthread_key_create() failed");
         return NGX_ERROR;
     }
+
+    ngx_http_lua_ffi_metrics_zone_join();
+    ngx_http_lua_ffi_slow_init(ngx_http_lua_ffi_conf()->slow_call);
 
     if (ngx_http_lua_ffi_pin(cycle) != NGX_OK
         || ngx_http_lua_ffi_notify_open(cycle) != NGX_OK
@@ -371,6 +446,7 @@ ngx_http_lua_ffi_exit_process(ngx_cycle_t *cycle)
 
     ngx_http_lua_ffi_notify_shutdown();
     ngx_http_lua_ffi_sent_exit();
+    ngx_http_lua_ffi_metrics_zone_leave();
 
     if (ngx_http_lua_ffi_has_threads()) {
         /* runs first of all handlers, since it is registered last */

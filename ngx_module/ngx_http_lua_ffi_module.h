@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_lua_ffi_metrics_zone.h"
 #include "ngx_http_lua_ffi_workers.h"
 
 
@@ -16,7 +17,9 @@ typedef struct {
     ngx_uint_t                max_queue;
     ngx_msec_t                timeout;
     ngx_msec_t                shutdown_timeout;
+    ngx_msec_t                slow_call;         /* 0: none is */
     ngx_http_lua_ffi_workers_t  workers;
+    ngx_http_lua_ffi_metrics_conf_t  metrics;
 } ngx_http_lua_ffi_conf_t;
 
 

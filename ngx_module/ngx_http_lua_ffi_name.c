@@ -66,27 +66,34 @@ ngx_http_lua_ffi_name_key(ngx_str_t *lib, ngx_str_t *cfg, ngx_uint_t fresh,
 }
 
 
-/*
- * A loader's "<module>,<function>" tells its runtimes apart; what else is in
- * a configuration may be secret.
- */
+size_t
+ngx_http_lua_ffi_name_entry(ngx_str_t *lib, ngx_str_t *cfg)
+{
+    size_t      len;
+    ngx_uint_t  commas;
+
+    if (!ngx_http_lua_ffi_name_is_loader(lib)) {
+        return 0;
+    }
+
+    for (len = 0, commas = 0; len < cfg->len; len++) {
+        if (cfg->data[len] == ',' && ++commas == 2) {
+            break;
+        }
+    }
+
+    return len;
+}
+
+
 void
 ngx_http_lua_ffi_name_show(ngx_str_t *lib, ngx_str_t *cfg, ngx_uint_t fresh,
     ngx_str_t *name, size_t size)
 {
-    size_t      len;
-    u_char     *p, *last;
-    ngx_uint_t  commas;
+    size_t   len;
+    u_char  *p, *last;
 
-    len = 0;
-
-    if (ngx_http_lua_ffi_name_is_loader(lib)) {
-        for (commas = 0; len < cfg->len; len++) {
-            if (cfg->data[len] == ',' && ++commas == 2) {
-                break;
-            }
-        }
-    }
+    len = ngx_http_lua_ffi_name_entry(lib, cfg);
 
     p = name->data;
     last = p + size;

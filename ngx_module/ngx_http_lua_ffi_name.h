@@ -27,6 +27,13 @@ ngx_uint_t ngx_http_lua_ffi_name_spell(ngx_str_t *lib);
 ngx_int_t ngx_http_lua_ffi_name_key(ngx_str_t *lib, ngx_str_t *cfg,
     ngx_uint_t fresh, ngx_str_t *key);
 
+/*
+ * The length of a loader's "<module>,<function>", which tells its runtimes
+ * apart; 0 for the configuration of another library: it may be secret, as what
+ * comes after the former may.
+ */
+size_t ngx_http_lua_ffi_name_entry(ngx_str_t *lib, ngx_str_t *cfg);
+
 /* What logs call the runtime: size bytes at name->data at most. */
 void ngx_http_lua_ffi_name_show(ngx_str_t *lib, ngx_str_t *cfg,
     ngx_uint_t fresh, ngx_str_t *name, size_t size);

@@ -3,15 +3,12 @@
 #include "ngx_http_lua_ffi_module.h"
 #include "ngx_http_lua_ffi_name.h"
 
-#include <signal.h>
-
 
 /* What is shared of a runtime's error. */
 #define NGX_HTTP_LUA_FFI_ORDER_TEXT_MAX  512
 
 
 static void ngx_http_lua_ffi_order_purge(ngx_http_lua_ffi_shared_t *shared);
-static ngx_uint_t ngx_http_lua_ffi_order_exists(ngx_pid_t pid);
 static ngx_http_lua_ffi_order_t *ngx_http_lua_ffi_order_find(
     ngx_http_lua_ffi_shared_t *shared, ngx_uint_t number);
 
@@ -55,7 +52,7 @@ ngx_http_lua_ffi_order_create(ngx_http_lua_ffi_shared_t *shared,
     for (i = 0; i < n; i++) {
         if (shared->pids[i]
             && shared->born[i] == shared->born[ngx_worker]
-            && ngx_http_lua_ffi_order_exists(shared->pids[i]))
+            && ngx_http_lua_ffi_workers_exists(shared->pids[i]))
         {
             order->workers[i].pid = shared->pids[i];
             order->workers[i].state = NGX_HTTP_LUA_FFI_ORDER_SENT;
@@ -101,7 +98,7 @@ ngx_http_lua_ffi_order_purge(ngx_http_lua_ffi_shared_t *shared)
         next = ngx_queue_next(q);
         order = ngx_queue_data(q, ngx_http_lua_ffi_order_t, link);
 
-        if (!ngx_http_lua_ffi_order_exists(order->caller)) {
+        if (!ngx_http_lua_ffi_workers_exists(order->caller)) {
             ngx_http_lua_ffi_order_destroy(order);
         }
     }
@@ -127,7 +124,7 @@ ngx_http_lua_ffi_order_is_over(ngx_http_lua_ffi_shared_t *shared,
         }
 
         if (shared->pids[i] != worker->pid
-            || !ngx_http_lua_ffi_order_exists(worker->pid))
+            || !ngx_http_lua_ffi_workers_exists(worker->pid))
         {
             /* the one that comes in its place starts with fresh code */
             worker->state = NGX_HTTP_LUA_FFI_ORDER_EXITED;
@@ -138,13 +135,6 @@ ngx_http_lua_ffi_order_is_over(ngx_http_lua_ffi_shared_t *shared,
     }
 
     return over;
-}
-
-
-static ngx_uint_t
-ngx_http_lua_ffi_order_exists(ngx_pid_t pid)
-{
-    return kill(pid, 0) == 0 || ngx_errno != NGX_ESRCH;
 }
 
 

@@ -7,11 +7,9 @@
 /* Lines a second: a runtime that hangs has all its calls time out. */
 #define NGX_HTTP_LUA_FFI_OVERDUE_LINES   10
 
-/* What is shown of a method's name. */
-#define NGX_HTTP_LUA_FFI_OVERDUE_METHOD  128
-
 
 typedef struct {
+    const char                   *what;          /* has been left out */
     time_t                        second;
     ngx_uint_t                    lines;
     ngx_uint_t                    left_out;
@@ -30,15 +28,17 @@ typedef struct {
 
 static void ngx_http_lua_ffi_overdue_log(ngx_http_lua_ffi_runtime_t *rt,
     ffi_task_t *task, ngx_uint_t state);
-static ngx_uint_t ngx_http_lua_ffi_overdue_may_log(void);
-static void ngx_http_lua_ffi_overdue_turn(void);
-static void ngx_http_lua_ffi_overdue_show(ngx_http_lua_ffi_runtime_t *rt,
-    ffi_task_t *task);
+static void ngx_http_lua_ffi_overdue_turn(ngx_http_lua_ffi_lines_t *lines);
 static void *ngx_http_lua_ffi_overdue_thread(void *data);
 static void ngx_http_lua_ffi_overdue_join(void);
 
 
-static ngx_http_lua_ffi_lines_t  ngx_http_lua_ffi_lines;
+/* by what they are about */
+static ngx_http_lua_ffi_lines_t  ngx_http_lua_ffi_lines[] = {
+    { "timed out", 0, 0, 0 },
+    { "were slow", 0, 0, 0 }
+};
+
 static ngx_http_lua_ffi_shown_t  ngx_http_lua_ffi_shown;
 
 
@@ -51,7 +51,7 @@ ngx_http_lua_ffi_overdue_call(ffi_task_t *task)
     rt = ffi_queue_data(task->queue);
     rt->timeouts++;
 
-    if (!ngx_http_lua_ffi_overdue_may_log()) {
+    if (!ngx_http_lua_ffi_overdue_may_log(NGX_HTTP_LUA_FFI_TIMED_OUT)) {
         return;
     }
 
@@ -69,15 +69,10 @@ static void
 ngx_http_lua_ffi_overdue_log(ngx_http_lua_ffi_runtime_t *rt, ffi_task_t *task,
     ngx_uint_t state)
 {
-    size_t       len;
-    u_char       method[NGX_HTTP_LUA_FFI_OVERDUE_METHOD];
-    const char  *id, *what;
+    const char                *what;
+    ngx_http_lua_ffi_caller_t  caller;
 
-    len = ngx_min(task->method_len, sizeof(method));
-    ngx_memcpy(method, task->request - task->method_len - 1, len);
-    ngx_http_lua_ffi_name_printable(method, len);
-
-    id = task->id_len ? (const char *) task->id : "";
+    ngx_http_lua_ffi_overdue_caller(task, &caller);
 
     what = state == FFI_TASK_TAKEN ? "still running"
            : state == FFI_TASK_QUEUED ? "never polled"
@@ -86,23 +81,41 @@ ngx_http_lua_ffi_overdue_log(ngx_http_lua_ffi_runtime_t *rt, ffi_task_t *task,
     ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
                   "ffi: runtime \"%s\"%s%s%s: call of \"%*s\" timed out after "
                   "%L ms, %s; timeouts so far: %ui",
-                  ffi_queue_name(rt->queue), *id ? ", request \"" : "", id,
-                  *id ? "\"" : "", len, method, task->timeout, what,
-                  rt->timeouts);
+                  ffi_queue_name(rt->queue),
+                  *caller.id ? ", request \"" : "", caller.id,
+                  *caller.id ? "\"" : "", caller.len, caller.method,
+                  task->timeout, what, rt->timeouts);
 }
 
 
-static ngx_uint_t
-ngx_http_lua_ffi_overdue_may_log(void)
+void
+ngx_http_lua_ffi_overdue_caller(ffi_task_t *task,
+    ngx_http_lua_ffi_caller_t *caller)
 {
-    ngx_http_lua_ffi_overdue_turn();
+    caller->id = task->id_len ? (const char *) task->id : "";
 
-    if (ngx_http_lua_ffi_lines.lines == NGX_HTTP_LUA_FFI_OVERDUE_LINES) {
-        ngx_http_lua_ffi_lines.left_out++;
+    caller->len = ngx_min(task->method_len, sizeof(caller->method));
+    ngx_memcpy(caller->method, task->request - task->method_len - 1,
+               caller->len);
+    ngx_http_lua_ffi_name_printable(caller->method, caller->len);
+}
+
+
+ngx_uint_t
+ngx_http_lua_ffi_overdue_may_log(ngx_http_lua_ffi_lines_e about)
+{
+    ngx_http_lua_ffi_lines_t  *lines;
+
+    lines = &ngx_http_lua_ffi_lines[about];
+
+    ngx_http_lua_ffi_overdue_turn(lines);
+
+    if (lines->lines == NGX_HTTP_LUA_FFI_OVERDUE_LINES) {
+        lines->left_out++;
         return 0;
     }
 
-    ngx_http_lua_ffi_lines.lines++;
+    lines->lines++;
 
     return 1;
 }
@@ -110,20 +123,16 @@ ngx_http_lua_ffi_overdue_may_log(void)
 
 /* A new second begins. */
 static void
-ngx_http_lua_ffi_overdue_turn(void)
+ngx_http_lua_ffi_overdue_turn(ngx_http_lua_ffi_lines_t *lines)
 {
-    ngx_http_lua_ffi_lines_t  *lines;
-
-    lines = &ngx_http_lua_ffi_lines;
-
     if (lines->second == ngx_time()) {
         return;
     }
 
     if (lines->left_out) {
         ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
-                      "ffi: %ui more calls timed out within a second",
-                      lines->left_out);
+                      "ffi: %ui more calls %s within a second",
+                      lines->left_out, lines->what);
     }
 
     lines->second = ngx_time();
@@ -133,7 +142,7 @@ ngx_http_lua_ffi_overdue_turn(void)
 
 
 /* One at a time: a library that hangs in it costs one thread. */
-static void
+void
 ngx_http_lua_ffi_overdue_show(ngx_http_lua_ffi_runtime_t *rt, ffi_task_t *task)
 {
     int                        err;
@@ -201,8 +210,16 @@ ngx_http_lua_ffi_overdue_runs(ngx_http_lua_ffi_runtime_t *rt)
 ngx_uint_t
 ngx_http_lua_ffi_overdue_tick(void)
 {
-    ngx_http_lua_ffi_overdue_turn();
+    ngx_uint_t  i, left_out;
+
+    left_out = 0;
+
+    for (i = 0; i <= NGX_HTTP_LUA_FFI_SLOW; i++) {
+        ngx_http_lua_ffi_overdue_turn(&ngx_http_lua_ffi_lines[i]);
+        left_out |= ngx_http_lua_ffi_lines[i].left_out;
+    }
+
     ngx_http_lua_ffi_overdue_join();
 
-    return ngx_http_lua_ffi_lines.left_out || ngx_http_lua_ffi_shown.rt != NULL;
+    return left_out || ngx_http_lua_ffi_shown.rt != NULL;
 }

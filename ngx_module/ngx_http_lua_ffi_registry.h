@@ -16,6 +16,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "ngx_http_lua_ffi_metrics_zone.h"
 #include "ngx_http_lua_ffi_waiters.h"
 
 
@@ -30,6 +31,9 @@ typedef struct {
     ngx_http_lua_ffi_runtime_t  *rt;             /* NULL: it is gone */
     ngx_http_lua_ffi_runtime_t  *next;           /* loads, to replace rt */
     ngx_http_lua_ffi_waiters_t   later;          /* want a reload after next */
+
+    ngx_http_lua_ffi_place_t    *place;          /* of its metrics, or NULL */
+    ngx_uint_t                   claim;          /* by which it has it */
 
     ngx_uint_t                   users;          /* handles, rt, next */
     unsigned                     registered:1;

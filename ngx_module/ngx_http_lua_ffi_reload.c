@@ -1,6 +1,7 @@
 #include "ngx_http_lua_ffi_reload.h"
 
 #include "ngx_http_lua_ffi_call.h"
+#include "ngx_http_lua_ffi_metrics.h"
 
 
 static ngx_http_lua_ffi_runtime_t *ngx_http_lua_ffi_reload_start(
@@ -26,7 +27,7 @@ ngx_http_lua_ffi_reload_refusal(ngx_http_lua_ffi_entry_t *entry)
         return NULL;
     }
 
-    return "unloaded";
+    return NGX_HTTP_LUA_FFI_UNLOADED;
 }
 
 
@@ -181,6 +182,8 @@ ngx_http_lua_ffi_reload_swap(ngx_http_lua_ffi_entry_t *entry)
 
     entry->rt = entry->next;
     entry->next = NULL;
+
+    ngx_http_lua_ffi_metrics_replaced(entry->rt);
 
     if (old != NULL) {
         ngx_http_lua_ffi_runtime_leave(old);

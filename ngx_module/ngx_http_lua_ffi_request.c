@@ -118,3 +118,38 @@ ngx_http_lua_ffi_request_give(ngx_http_request_t *r, ffi_task_t *task,
                       "ffi: no memory for the request id");
     }
 }
+
+
+void
+ngx_http_lua_ffi_request_trace(ngx_http_request_t *r, ffi_task_t *task)
+{
+    ngx_str_t        *value;
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *headers;
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        headers = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            if (headers[i].key.len != sizeof("traceparent") - 1
+                || headers[i].hash == 0
+                || ngx_strncasecmp(headers[i].key.data,
+                                   (u_char *) "traceparent",
+                                   sizeof("traceparent") - 1)
+                   != 0)
+            {
+                continue;
+            }
+
+            value = &headers[i].value;
+
+            if (ffi_traceparent_valid((char *) value->data, value->len)) {
+                ngx_cpystrn((u_char *) task->traceparent, value->data,
+                            sizeof(task->traceparent));
+            }
+
+            return;
+        }
+    }
+}

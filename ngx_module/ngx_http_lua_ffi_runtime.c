@@ -4,6 +4,7 @@
 #include "ffi_thread.h"
 #include "ngx_http_lua_ffi_call.h"
 #include "ngx_http_lua_ffi_child.h"
+#include "ngx_http_lua_ffi_metrics.h"
 #include "ngx_http_lua_ffi_name.h"
 #include "ngx_http_lua_ffi_notify.h"
 #include "ngx_http_lua_ffi_overdue.h"
@@ -87,6 +88,10 @@ ngx_http_lua_ffi_runtime_load(ngx_str_t *lib, ngx_str_t *cfg,
     rt = ngx_http_lua_ffi_runtime_create(entry, opts);
     entry->rt = rt;
 
+    if (rt != NULL) {
+        ngx_http_lua_ffi_metrics_state(rt, NGX_HTTP_LUA_FFI_STATE_LOADING);
+    }
+
     if (rt != NULL && ngx_http_lua_ffi_runtime_start(rt) != NGX_OK) {
         ngx_http_lua_ffi_runtime_destroy(rt);
         rt = NULL;
@@ -131,6 +136,8 @@ ngx_http_lua_ffi_runtime_create(ngx_http_lua_ffi_entry_t *entry,
 
     ngx_queue_insert_tail(&ngx_http_lua_ffi_runtimes, &rt->link);
 
+    ngx_http_lua_ffi_metrics_join(rt);
+
     return rt;
 }
 
@@ -139,6 +146,7 @@ void
 ngx_http_lua_ffi_runtime_destroy(ngx_http_lua_ffi_runtime_t *rt)
 {
     ngx_http_lua_ffi_runtime_leave(rt);
+    ngx_http_lua_ffi_metrics_leave(rt);
 
     if (rt->pushed) {
         ngx_queue_remove(&rt->dirty);
@@ -250,6 +258,7 @@ ngx_http_lua_ffi_runtime_loaded(ngx_http_lua_ffi_op_t *op)
         return;
     }
 
+    ngx_http_lua_ffi_metrics_loaded(rt);
     ngx_http_lua_ffi_recycle_start(rt);
 
     if (rt->entry->next == rt) {
@@ -282,6 +291,7 @@ ngx_http_lua_ffi_runtime_failed(ngx_http_lua_ffi_runtime_t *rt,
                                         : "load",
                   (size_t) (last - buf), buf);
 
+    ngx_http_lua_ffi_metrics_failed(rt, error);
     ngx_http_lua_ffi_runtime_lose(rt, error);
 }
 
@@ -342,11 +352,11 @@ ngx_http_lua_ffi_runtime_refusal(ngx_http_lua_ffi_runtime_t *rt)
     }
 
     if (rt == NULL || rt->state != NGX_HTTP_LUA_FFI_READY) {
-        return "unloaded";
+        return NGX_HTTP_LUA_FFI_UNLOADED;
     }
 
     if (rt->unanswered >= rt->opts.max_queue) {
-        return "queue full";
+        return NGX_HTTP_LUA_FFI_FULL;
     }
 
     return NULL;
@@ -372,7 +382,9 @@ ngx_http_lua_ffi_runtime_posted(ngx_http_lua_ffi_runtime_t *rt)
 void
 ngx_http_lua_ffi_runtime_answered(ngx_http_lua_ffi_runtime_t *rt)
 {
-    rt->unanswered--;
+    if (--rt->unanswered == 0) {
+        ngx_http_lua_ffi_metrics_depth(rt);
+    }
 }
 
 
@@ -388,6 +400,8 @@ ngx_http_lua_ffi_runtime_wake(void)
 
         rt = ngx_queue_data(q, ngx_http_lua_ffi_runtime_t, dirty);
         ffi_queue_wake(rt->queue, rt->pushed);
+
+        ngx_http_lua_ffi_metrics_depth(rt);
         rt->pushed = 0;
     }
 }
@@ -399,7 +413,7 @@ ngx_http_lua_ffi_runtime_unload(ngx_http_lua_ffi_entry_t *entry)
     ngx_http_lua_ffi_registry_remove(entry);
 
     if (entry->next != NULL) {
-        ngx_http_lua_ffi_runtime_cancel(entry->next, "unloaded");
+        ngx_http_lua_ffi_runtime_cancel(entry->next, NGX_HTTP_LUA_FFI_UNLOADED);
     }
 
     if (entry->rt == NULL) {
@@ -410,7 +424,7 @@ ngx_http_lua_ffi_runtime_unload(ngx_http_lua_ffi_entry_t *entry)
         ngx_http_lua_ffi_runtime_close(entry->rt);
 
     } else if (entry->rt->state == NGX_HTTP_LUA_FFI_LOADING) {
-        ngx_http_lua_ffi_runtime_cancel(entry->rt, "unloaded");
+        ngx_http_lua_ffi_runtime_cancel(entry->rt, NGX_HTTP_LUA_FFI_UNLOADED);
     }
 }
 
@@ -419,6 +433,9 @@ void
 ngx_http_lua_ffi_runtime_close(ngx_http_lua_ffi_runtime_t *rt)
 {
     rt->state = NGX_HTTP_LUA_FFI_DRAINING;
+    ngx_http_lua_ffi_metrics_state(rt, rt->dead
+                                       ? NGX_HTTP_LUA_FFI_STATE_DEAD
+                                       : NGX_HTTP_LUA_FFI_STATE_DRAINING);
 
     ngx_http_lua_ffi_recycle_stop(rt);
 
@@ -524,6 +541,7 @@ ngx_http_lua_ffi_runtime_gone(ngx_http_lua_ffi_op_t *op)
                       "%s", ffi_queue_name(rt->queue), why);
     }
 
+    ngx_http_lua_ffi_metrics_threads(rt);
     ngx_http_lua_ffi_call_settle(&rt->waiters, NULL);
     ngx_http_lua_ffi_runtime_destroy(rt);
 

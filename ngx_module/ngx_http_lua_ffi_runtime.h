@@ -23,10 +23,14 @@
 
 #include "ffi_queue.h"
 #include "ngx_http_lua_ffi_library.h"
+#include "ngx_http_lua_ffi_metrics_zone.h"
 #include "ngx_http_lua_ffi_registry.h"
 
 
 /* Why no call is taken, or none is answered. */
+#define NGX_HTTP_LUA_FFI_TIMEOUT   "timeout"
+#define NGX_HTTP_LUA_FFI_FULL      "queue full"
+#define NGX_HTTP_LUA_FFI_UNLOADED  "unloaded"
 #define NGX_HTTP_LUA_FFI_SHUTDOWN  "shutting down"
 #define NGX_HTTP_LUA_FFI_DIED      "the runtime died: its threads have ended; " \
                                    "load it again"
@@ -74,6 +78,15 @@ struct ngx_http_lua_ffi_runtime_s {
     ngx_uint_t                timeouts;          /* calls past their deadline */
     ngx_uint_t                polls;             /* the queue's, a tick ago */
     ngx_msec_t                unpolled;          /* how long calls have waited */
+
+    ngx_http_lua_ffi_place_t *place;             /* of its metrics, or NULL */
+    uint64_t                  depth;             /* its part of the place's */
+    uint64_t                  running;           /* the same, of unanswered */
+    uint64_t                  pollers;           /* the same */
+    uint64_t                  threads;           /* the same */
+    ngx_msec_t                timed_msec;        /* in which calls were timed */
+    ngx_uint_t                timed;             /* as many */
+    ngx_uint_t                untimed;           /* to come before the next */
 
     unsigned                  dead:1;            /* its pollers have ended */
     unsigned                  stuck:1;           /* nobody polls */

@@ -2,6 +2,7 @@
 
 #include "ffi_thread.h"
 #include "ngx_http_lua_ffi_call.h"
+#include "ngx_http_lua_ffi_metrics.h"
 #include "ngx_http_lua_ffi_notify.h"
 #include "ngx_http_lua_ffi_overdue.h"
 #include "ngx_http_lua_ffi_reload.h"
@@ -73,6 +74,8 @@ ngx_http_lua_ffi_watch_tick(void)
         ngx_http_lua_ffi_watch_drain(rt);
         again = 1;
     }
+
+    ngx_http_lua_ffi_metrics_refresh();
 
     return again;
 }
@@ -176,7 +179,12 @@ ngx_http_lua_ffi_watch_stuck(ngx_http_lua_ffi_runtime_t *rt,
     if (polls != rt->polls || !ffi_queue_waiting(rt->queue)) {
         rt->polls = polls;
         rt->unpolled = 0;
-        rt->stuck = 0;
+
+        if (rt->stuck) {
+            rt->stuck = 0;
+            ngx_http_lua_ffi_metrics_state(rt, NGX_HTTP_LUA_FFI_STATE_READY);
+        }
+
         return;
     }
 
@@ -188,6 +196,7 @@ ngx_http_lua_ffi_watch_stuck(ngx_http_lua_ffi_runtime_t *rt,
 
     if (!rt->stuck) {
         rt->stuck = 1;
+        ngx_http_lua_ffi_metrics_state(rt, NGX_HTTP_LUA_FFI_STATE_STUCK);
         ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
                       "ffi: runtime \"%s\" is stuck: no thread has polled for "
                       "%M ms, %ui calls wait",

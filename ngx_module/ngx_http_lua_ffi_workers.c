@@ -3,6 +3,7 @@
 #include "ngx_http_lua_ffi_eventfd.h"
 #include "ngx_http_lua_ffi_module.h"
 
+#include <signal.h>
 #include <sys/eventfd.h>
 
 
@@ -210,6 +211,13 @@ void
 ngx_http_lua_ffi_workers_unlock(void)
 {
     ngx_shmtx_unlock(&ngx_http_lua_ffi_workers_pool()->mutex);
+}
+
+
+ngx_uint_t
+ngx_http_lua_ffi_workers_exists(ngx_pid_t pid)
+{
+    return kill(pid, 0) == 0 || ngx_errno != NGX_ESRCH;
 }
 
 

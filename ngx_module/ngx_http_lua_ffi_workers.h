@@ -55,6 +55,9 @@ void ngx_http_lua_ffi_workers_ring(ngx_uint_t worker);
 ngx_http_lua_ffi_shared_t *ngx_http_lua_ffi_workers_lock(void);
 void ngx_http_lua_ffi_workers_unlock(void);
 
+/* Whether there is such a process. */
+ngx_uint_t ngx_http_lua_ffi_workers_exists(ngx_pid_t pid);
+
 /* Worker, locked.  Zeroed memory, or NULL. */
 void *ngx_http_lua_ffi_workers_alloc(size_t size);
 void ngx_http_lua_ffi_workers_free(void *p);

@@ -337,7 +337,7 @@ def test_library_is_told_its_path(server, libraries):
 
 def test_library_is_told_the_abi_version(server):
     nginx = server(lua='return ngx.load_ffi("inspect"):abi_version()')
-    assert nginx.values() == [True, "3"]
+    assert nginx.values() == [True, "4"]
 
 
 def test_library_threads_get_no_signals_but_their_own(server):

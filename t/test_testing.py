@@ -122,13 +122,13 @@ def test_timeout_is_seen_by_a_handler_that_asks():
 def test_handler_knows_its_call(kind):
     def tell(request):
         task = resty_ffi.current_task()
-        return f"{task.method} {task.request_id} {0 < task.time_left() <= 60}"
+        return f"{task.method} {task.request_id} {task.traceparent} {0 < task.time_left() <= 60}"
 
     async def tell_async(request):
         return tell(request)
 
-    with Runtime(tell if kind == "sync" else tell_async, request_id="r1") as rt:
-        assert rt.get() == b"get r1 True"
+    with Runtime(tell if kind == "sync" else tell_async, request_id="r1", traceparent="t1") as rt:
+        assert rt.get() == b"get r1 t1 True"
     with pytest.raises(RuntimeError):
         resty_ffi.current_task()
 

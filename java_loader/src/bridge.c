@@ -321,6 +321,13 @@ request_id(JNIEnv *env, jclass class, jlong task)
 }
 
 
+static jbyteArray JNICALL
+traceparent(JNIEnv *env, jclass class, jlong task)
+{
+    return text_of(env, task, ngx_http_lua_ffi_get_traceparent);
+}
+
+
 static jlong JNICALL
 time_left(JNIEnv *env, jclass class, jlong task)
 {
@@ -446,6 +453,7 @@ bridge_register(JNIEnv *env)
         { "respond", "(JI[B)V", (void *) respond },
         { "method", "(J)[B", (void *) method },
         { "requestId", "(J)[B", (void *) request_id },
+        { "traceparent", "(J)[B", (void *) traceparent },
         { "timeLeft", "(J)J", (void *) time_left },
         { "isAbandoned", "(J)Z", (void *) is_abandoned },
         { "isEnding", "(J)Z", (void *) is_ending },

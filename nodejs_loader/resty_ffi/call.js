@@ -12,6 +12,7 @@ class Call {
   constructor(binding, slot, method) {
     this.method = method;
     this.requestId = undefined;
+    this.traceparent = undefined;
     this._binding = binding;
     this._slot = slot;
     this._isAbandoned = false;

@@ -12,6 +12,8 @@ export interface Call {
   readonly method: string;
   /** As the directive lua_ffi_request_id has it. */
   readonly requestId: string | undefined;
+  /** The request's header of that name, of W3C's Trace Context, if it is valid. */
+  readonly traceparent: string | undefined;
   /** When the caller gives up, on the clock of performance.now(). */
   readonly deadline: number;
   /** Until then; 0 when it has. */

@@ -150,6 +150,7 @@ class Server {
 
   _identify(slot, call, request) {
     call.requestId = this._binding.requestId(slot);
+    call.traceparent = this._binding.traceparent(slot);
     return output.inCall(call, () => this._dispatcher.call(request, call));
   }
 

@@ -6,6 +6,7 @@ export interface CallOptions {
   /** Milliseconds that a call may take; 60000. */
   timeout?: number;
   requestId?: string;
+  traceparent?: string;
 }
 
 export class Runtime {

@@ -63,7 +63,8 @@ class Queue {
     for (const [i, task] of tasks.entries()) {
       task.slot = this._slots++;
       this._tasks.set(task.slot, task);
-      polled.set([task.slot, NIL, NIL, task.requestId === undefined ? 0 : 1], i * FIELDS);
+      polled.set([task.slot, NIL, NIL, (task.requestId ?? task.traceparent) === undefined ? 0 : 1],
+        i * FIELDS);
       apart[i] = task.request;
       methods[i] = task.method;
     }
@@ -90,6 +91,10 @@ class Queue {
     return this._tasks.get(slot).requestId;
   }
 
+  traceparent(slot) {
+    return this._tasks.get(slot).traceparent;
+  }
+
   isAbandoned(slot) {
     return this._tasks.get(slot).isAbandoned;
   }
@@ -98,7 +103,7 @@ class Queue {
 
 class Runtime {
   // entry: what serve() returned. cfg: the configuration's text.
-  static async load(entry, cfg = '', { timeout = TIMEOUT, requestId } = {}) {
+  static async load(entry, cfg = '', { timeout = TIMEOUT, requestId, traceparent } = {}) {
     const parts = entry[PARTS];
     if (parts === undefined) {
       throw new TypeError('only what serve() returned can be tested');
@@ -109,7 +114,7 @@ class Runtime {
     const runtime = new Runtime();
 
     runtime._queue = new Queue();
-    runtime._options = { timeout, requestId };
+    runtime._options = { timeout, requestId, traceparent };
     new Server(runtime._queue, dispatcher, options.concurrency).start();
     return runtime;
   }
@@ -117,13 +122,14 @@ class Runtime {
   // A call of a method, as rt:method(request) in Lua: a Buffer, or null. Rejects
   // with Error, or with TimeoutError, which aborts the call's signal.
   call(method, request = null, options = {}) {
-    const { timeout, requestId } = { ...this._options, ...options };
+    const { timeout, requestId, traceparent } = { ...this._options, ...options };
 
     return new Promise((resolve, reject) => {
       const task = {
         method,
         request: request === null ? null : copy(request),
         requestId,
+        traceparent,
         deadline: performance.now() + timeout,
         isAbandoned: false,
         answer(rc, response) {

@@ -78,10 +78,10 @@ void Put(Local<Array> array, int i, Local<Value> value) {
 }
 
 
-bool HasId(void *task) {
-    size_t length;
-
-    return ngx_http_lua_ffi_get_request_id(task, &length) != nullptr;
+// Whether there is anything to be known of the call's request.
+bool IsIdentified(void *task) {
+    return ngx_http_lua_ffi_get_request_id(task, nullptr) != nullptr
+           || ngx_http_lua_ffi_get_traceparent(task, nullptr) != nullptr;
 }
 
 
@@ -123,7 +123,7 @@ void Poll(Info info) {
         const char *request = ngx_http_lua_ffi_get_request(task, &length);
         const char *name = ngx_http_lua_ffi_get_method(task, &name_length);
 
-        polled[i] = {slots[i], kApart, kNil, HasId(task)};
+        polled[i] = {slots[i], kApart, kNil, IsIdentified(task)};
 
         if (request != nullptr && length <= std::min(kPooled, size - used)) {
             memcpy(pool + used, request, length);
@@ -180,6 +180,17 @@ void RequestId(Info info) {
 
     if (id != nullptr) {
         info.GetReturnValue().Set(value::NewString(info.GetIsolate(), id, length));
+    }
+}
+
+
+// traceparent(slot): a string, or undefined.
+void Traceparent(Info info) {
+    size_t length;
+    const char *text = ngx_http_lua_ffi_get_traceparent(Task(info), &length);
+
+    if (text != nullptr) {
+        info.GetReturnValue().Set(value::NewString(info.GetIsolate(), text, length));
     }
 }
 
@@ -285,6 +296,7 @@ void Init(Local<Object> exports, Local<Value> module, Local<Context> context, vo
     to.Add<Respond>("respond");
     to.Add<TimeLeft>("timeLeft");
     to.Add<RequestId>("requestId");
+    to.Add<Traceparent>("traceparent");
     to.Add<IsAbandoned>("isAbandoned");
     to.Add<Log>("log");
     to.Add<Watch>("watch");

@@ -48,10 +48,11 @@ test('methods are found by name', async () => {
 
 test('a call has what it has in nginx', async () => {
   const seen = await answer((request, call) => JSON.stringify([
-    call.method, call.requestId, call.timeLeft() > 900, call.isAbandoned(), call.signal.aborted,
-  ]), null, { timeout: 1000, requestId: 'r1' });
+    call.method, call.requestId, call.traceparent, call.timeLeft() > 900, call.isAbandoned(),
+    call.signal.aborted,
+  ]), null, { timeout: 1000, requestId: 'r1', traceparent: 't1' });
 
-  assert.deepEqual(JSON.parse(seen), ['any', 'r1', true, false, false]);
+  assert.deepEqual(JSON.parse(seen), ['any', 'r1', 't1', true, false, false]);
 });
 
 

@@ -19,6 +19,10 @@ class Task(Protocol):
         """nginx's id of the request, see lua_ffi_request_id."""
 
     @property
+    def traceparent(self) -> str | None:
+        """The request's header of that name, of W3C's Trace Context, if it is valid."""
+
+    @property
     def deadline(self) -> float:
         """When the caller gives up, on the clock of time.monotonic()."""
 

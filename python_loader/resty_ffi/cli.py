@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from . import doctor, loaders, reload, run
+from . import doctor, loaders, reload, run, status, top
 from ._build import VERSION
 from .nginx import Nginx, NginxError
 from .paths import LIBDIR, MODULE
@@ -74,6 +74,18 @@ def _parser() -> argparse.ArgumentParser:
         "--url", default=reload.DEFAULT_URL, help="of serve_reload() (default: %(default)s)"
     )
 
+    add = commands.add_parser("status", help="print what a running nginx counted")
+    add.set_defaults(command=_status)
+    _add_status_url(add)
+
+    add = commands.add_parser("top", help="print it again and again, the busiest runtime first")
+    add.set_defaults(command=_top)
+    _add_status_url(add)
+    add.add_argument(
+        "--interval", type=_seconds, default=2.0, help="seconds in between (default: %(default)s)"
+    )
+    add.add_argument("--rounds", type=_count, default=0, help="how often (default: until ^C)")
+
     add = commands.add_parser("use", help="choose the Python that ffi_python3 is")
     add.set_defaults(command=_use)
     add.add_argument("version", nargs="?", help="e.g. 3.12; without it the versions are listed")
@@ -87,6 +99,22 @@ def _add_nginx(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="the nginx to use (default: $NGINX_BIN, else openresty, else nginx)",
     )
+
+
+def _add_status_url(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "url",
+        nargs="?",
+        default=status.DEFAULT_URL,
+        help="of the location with lua_ffi_status (default: %(default)s)",
+    )
+
+
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not 0 < number < 3600:
+        raise argparse.ArgumentTypeError("it takes more than 0 and less than 3600 seconds")
+    return number
 
 
 def _count(text: str) -> int:
@@ -139,6 +167,14 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _reload(arguments: argparse.Namespace) -> int:
     return reload.main(arguments.library, arguments.cfg, arguments.url)
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    return status.main(arguments.url)
+
+
+def _top(arguments: argparse.Namespace) -> int:
+    return top.main(arguments.url, arguments.interval, arguments.rounds)
 
 
 def _use(arguments: argparse.Namespace) -> int:

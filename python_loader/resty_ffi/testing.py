@@ -48,12 +48,14 @@ class Runtime:
         *,
         timeout: float = 60.0,
         request_id: str | None = None,
+        traceparent: str | None = None,
     ) -> None:
         """timeout: seconds that a call may take."""
         self._entry = handler if isinstance(handler, Entry) else serve(handler)
         self._cfg = cfg
         self._timeout = timeout
         self._request_id = request_id
+        self._traceparent = traceparent
 
     def __enter__(self) -> Runtime:
         self._server = _start(self._entry, self._cfg)
@@ -82,7 +84,8 @@ class Runtime:
         handler's own exception, SystemExit included, being its __cause__;
         TimeoutError.
         """
-        task = _Task(method, self._request_id, time.monotonic() + self._timeout)
+        deadline = time.monotonic() + self._timeout
+        task = _Task(method, self._request_id, self._traceparent, deadline)
         data = request.encode() if isinstance(request, str) else request
         future = self._server.submit(task, data)
         try:
@@ -103,9 +106,12 @@ class Runtime:
 class _Task:
     """The call that current_task() tells of."""
 
-    def __init__(self, method: str, request_id: str | None, deadline: float) -> None:
+    def __init__(
+        self, method: str, request_id: str | None, traceparent: str | None, deadline: float
+    ) -> None:
         self.method = method
         self.request_id = request_id
+        self.traceparent = traceparent
         self.deadline = deadline
         self._abandoned = False
         self._ended = False

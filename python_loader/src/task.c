@@ -158,25 +158,40 @@ get_method(PyObject *self, void *unused)
 }
 
 
+/* What the contract's function says of the call: text, or None. */
 static PyObject *
-get_request_id(PyObject *self, void *unused)
+get_text(PyObject *self, const char *(*get)(void *task, size_t *len))
 {
     void        *handle;
     size_t       len;
-    const char  *id;
+    const char  *text;
 
     handle = live(self);
     if (handle == NULL) {
         return NULL;
     }
 
-    id = ngx_http_lua_ffi_get_request_id(handle, &len);
+    text = get(handle, &len);
 
-    if (id == NULL) {
+    if (text == NULL) {
         Py_RETURN_NONE;
     }
 
-    return to_text(id, len);
+    return to_text(text, len);
+}
+
+
+static PyObject *
+get_request_id(PyObject *self, void *unused)
+{
+    return get_text(self, ngx_http_lua_ffi_get_request_id);
+}
+
+
+static PyObject *
+get_traceparent(PyObject *self, void *unused)
+{
+    return get_text(self, ngx_http_lua_ffi_get_traceparent);
 }
 
 
@@ -301,6 +316,8 @@ static PyGetSetDef  task_getset[] = {
     { "method", get_method, NULL, "The name of the Lua method.", NULL },
     { "request_id", get_request_id, NULL,
       "nginx's id of the request, if the call has one.", NULL },
+    { "traceparent", get_traceparent, NULL,
+      "W3C's header of the request, if it has one.", NULL },
     { "deadline", get_deadline, NULL,
       "When the caller gives up, on the clock of time.monotonic().", NULL },
     { NULL, NULL, NULL, NULL, NULL }

@@ -14,6 +14,7 @@ type call struct {
 	rt       *runtime
 	task     host.Task
 	id       string
+	trace    string
 	deadline time.Time
 
 	mu     sync.Mutex
@@ -35,6 +36,15 @@ func callOf(ctx context.Context) *call {
 func RequestID(ctx context.Context) string {
 	if c := callOf(ctx); c != nil {
 		return c.id
+	}
+	return ""
+}
+
+// Traceparent returns the header of that name, of W3C's Trace Context, of the
+// request that the call was made in; "" if there is none that is valid.
+func Traceparent(ctx context.Context) string {
+	if c := callOf(ctx); c != nil {
+		return c.trace
 	}
 	return ""
 }

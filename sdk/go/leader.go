@@ -117,6 +117,7 @@ func (l *leader) call(from *host.Call) *call {
 		rt:       l.rt,
 		task:     from.Task,
 		id:       from.RequestID,
+		trace:    from.Trace,
 		deadline: l.polled.Add(from.TimeLeft),
 	}
 }

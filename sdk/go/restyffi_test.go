@@ -249,6 +249,18 @@ func TestRequestID(t *testing.T) {
 	}
 }
 
+func TestTraceparent(t *testing.T) {
+	rt := load(t, func(ctx context.Context, _ string, _ []byte) ([]byte, error) {
+		return []byte(restyffi.Traceparent(ctx)), nil
+	})
+	for _, header := range []string{"t1", ""} {
+		got, _ := rt.Call(restyffitest.WithTraceparent(background, header), "get", nil)
+		if string(got) != header {
+			t.Errorf("%q became %q", header, got)
+		}
+	}
+}
+
 func TestLogOfACall(t *testing.T) {
 	logger := slog.New(restyffi.NewLogHandler(nil)).With("app", "shop").WithGroup("order")
 	rt := load(t, func(ctx context.Context, _ string, _ []byte) ([]byte, error) {

@@ -53,6 +53,13 @@ inspect(void *task, void *tq)
         ngx_http_lua_ffi_get_request_id(task, &len);
         answer_number(task, len);
 
+    } else if (method_is(task, "traceparent")) {
+        answer(task, 0, ngx_http_lua_ffi_get_traceparent(task, NULL));
+
+    } else if (method_is(task, "traceparent_length")) {
+        ngx_http_lua_ffi_get_traceparent(task, &len);
+        answer_number(task, len);
+
     } else if (method_is(task, "library_path")) {
         answer(task, 0, ngx_http_lua_ffi_library_path(tq));
 

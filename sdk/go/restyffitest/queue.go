@@ -45,6 +45,7 @@ func newQueue() *queue {
 func (q *queue) push(ctx context.Context, method string, req []byte) (*call, error) {
 	deadline, _ := ctx.Deadline()
 	id, _ := ctx.Value(requestIDKey{}).(string)
+	trace, _ := ctx.Value(traceparentKey{}).(string)
 
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -58,6 +59,7 @@ func (q *queue) push(ctx context.Context, method string, req []byte) (*call, err
 			Method:    method,
 			Request:   bytes.Clone(req),
 			RequestID: id,
+			Trace:     trace,
 		},
 		deadline: deadline,
 		answered: make(chan answer, 1),

@@ -103,3 +103,10 @@ type requestIDKey struct{}
 func WithRequestID(ctx context.Context, id string) context.Context {
 	return context.WithValue(ctx, requestIDKey{}, id)
 }
+
+type traceparentKey struct{}
+
+// WithTraceparent returns a ctx for Call in which the request has that header.
+func WithTraceparent(ctx context.Context, header string) context.Context {
+	return context.WithValue(ctx, traceparentKey{}, header)
+}

@@ -20,6 +20,11 @@ public interface Request {
     /** What the directive lua_ffi_request_id says; null without it. */
     String requestId();
 
+    /** The request's header of that name, W3C's Trace Context, if it is valid; or null. */
+    default String traceparent() {
+        return null;
+    }
+
     /** Until the caller gives up; zero when it has, or the call was answered. */
     Duration timeLeft();
 

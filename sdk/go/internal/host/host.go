@@ -26,6 +26,7 @@ type Call struct {
 	Method    string
 	Request   []byte // nil for nil
 	RequestID string
+	Trace     string
 	TimeLeft  time.Duration
 }
 

@@ -16,6 +16,7 @@
 #pragma weak ngx_http_lua_ffi_get_request
 #pragma weak ngx_http_lua_ffi_get_method
 #pragma weak ngx_http_lua_ffi_get_request_id
+#pragma weak ngx_http_lua_ffi_get_traceparent
 #pragma weak ngx_http_lua_ffi_is_abandoned
 #pragma weak ngx_http_lua_ffi_time_left
 #pragma weak ngx_http_lua_ffi_respond_copy
@@ -30,6 +31,7 @@ int ngx_http_lua_ffi_poll_abandoned(void *tq, void **tasks, int max);
 const char *ngx_http_lua_ffi_get_request(void *task, size_t *len);
 const char *ngx_http_lua_ffi_get_method(void *task, size_t *len);
 const char *ngx_http_lua_ffi_get_request_id(void *task, size_t *len);
+const char *ngx_http_lua_ffi_get_traceparent(void *task, size_t *len);
 int ngx_http_lua_ffi_is_abandoned(void *task);
 int64_t ngx_http_lua_ffi_time_left(void *task);
 int ngx_http_lua_ffi_respond_copy(void *task, int rc, const void *rsp,
@@ -66,6 +68,8 @@ restyffi_poll(uintptr_t tq, restyffi_call_t *calls, int max)
         call->request = ngx_http_lua_ffi_get_request(tasks[i],
                                                      &call->request_len);
         call->id = ngx_http_lua_ffi_get_request_id(tasks[i], &call->id_len);
+        call->trace = ngx_http_lua_ffi_get_traceparent(tasks[i],
+                                                       &call->trace_len);
         call->time_left = ngx_http_lua_ffi_time_left(tasks[i]);
     }
 

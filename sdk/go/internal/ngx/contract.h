@@ -20,6 +20,8 @@ typedef struct {
     size_t       request_len;
     const char  *id;            /* NULL: none */
     size_t       id_len;
+    const char  *trace;         /* NULL: none */
+    size_t       trace_len;
     int64_t      time_left;     /* milliseconds */
 } restyffi_call_t;
 

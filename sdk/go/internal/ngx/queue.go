@@ -45,6 +45,7 @@ func (q *queue) Poll(calls *[host.MaxBatch]host.Call) int {
 			Method:    q.method(bytesOf(from.method, from.method_len)),
 			Request:   copyOf(from.request, from.request_len),
 			RequestID: string(bytesOf(from.id, from.id_len)),
+			Trace:     string(bytesOf(from.trace, from.trace_len)),
 			TimeLeft:  time.Duration(from.time_left) * time.Millisecond,
 		}
 	}

@@ -28,7 +28,7 @@ use core::ffi::{CStr, c_char, c_int, c_uint, c_void};
 
 /// The version of the contract that this crate was written for; see
 /// [`ngx_http_lua_ffi_abi_version`].
-pub const ABI_VERSION: c_uint = 2;
+pub const ABI_VERSION: c_uint = 4;
 
 /// Levels of [`ngx_http_lua_ffi_log`]: nginx's own numbers.
 pub mod level {
@@ -150,6 +150,13 @@ contract! {
     /// The id of the request that the call was made in, NULL when it has none.
     /// Borrowed, until the task is responded to.
     fn ngx_http_lua_ffi_get_request_id as get_request_id(
+        task: *mut c_void, len: *mut usize
+    ) -> *const c_char;
+
+    /// The header `traceparent` of the request that the call was made in, of
+    /// W3C's Trace Context, NULL when it has none that is valid. Borrowed, until
+    /// the task is responded to.
+    fn ngx_http_lua_ffi_get_traceparent as get_traceparent(
         task: *mut c_void, len: *mut usize
     ) -> *const c_char;
 

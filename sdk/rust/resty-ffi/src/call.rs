@@ -50,6 +50,12 @@ impl Call {
         self.borrow(self.queue.contract.get_request_id).map(String::from_utf8_lossy)
     }
 
+    /// The header `traceparent` of the request that the call was made in, of
+    /// W3C's Trace Context, if it is valid.
+    pub fn traceparent(&self) -> Option<Cow<'_, str>> {
+        self.borrow(self.queue.contract.get_traceparent).map(String::from_utf8_lossy)
+    }
+
     /// The time until the caller gives up; zero when it has.
     pub fn time_left(&self) -> Duration {
         // SAFETY: a handle of any kind is checked by the module.

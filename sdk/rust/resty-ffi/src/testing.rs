@@ -70,6 +70,7 @@ pub struct Runtime {
     running: Option<Box<dyn Running>>,
     timeout: Duration,
     request_id: Option<String>,
+    traceparent: Option<String>,
 }
 
 impl Runtime {
@@ -86,7 +87,7 @@ impl Runtime {
         match entry::begin(handle_of(&queue), start, cfg) {
             Ok(running) => {
                 let running = Some(running);
-                Ok(Self { queue, running, timeout: TIMEOUT, request_id: None })
+                Ok(Self { queue, running, timeout: TIMEOUT, request_id: None, traceparent: None })
             }
             Err(error) => {
                 queue.close();
@@ -109,6 +110,13 @@ impl Runtime {
         self
     }
 
+    /// The header `traceparent` of the request that the calls are made in.
+    #[must_use]
+    pub fn traceparent(mut self, header: &str) -> Self {
+        self.traceparent = Some(header.to_owned());
+        self
+    }
+
     /// `rt:method(request)`; blocks until it is answered.
     ///
     /// # Errors
@@ -118,7 +126,8 @@ impl Runtime {
     pub fn call(&self, method: &str, request: Option<&[u8]>) -> Answer {
         let deadline = Instant::now() + self.timeout;
         let id = self.request_id.as_deref();
-        let (task, answer) = Task::new(&self.queue, method, request, id, deadline);
+        let trace = self.traceparent.as_deref();
+        let (task, answer) = Task::new(&self.queue, method, request, id, trace, deadline);
         let task = self.queue.push(task);
         match answer.recv_timeout(self.timeout) {
             Ok(answer) => answer,

@@ -18,6 +18,7 @@ impl Handler for Inspect {
         match call.method() {
             "" | "echo" => Ok(call.request().into()),
             "request_id" => Ok(call.request_id().map(String::from).into()),
+            "traceparent" => Ok(call.traceparent().map(String::from).into()),
             "time_left" => Ok(call.time_left().as_secs().to_string().into()),
             "fail" => Err(Error::new(3, "out of luck")),
             "panic" => panic!("out of luck"),
@@ -72,7 +73,9 @@ fn failed_start_says_why() {
 
 #[test]
 fn call_has_an_id_and_a_deadline() {
-    let runtime = Runtime::load(start, None).unwrap().timeout(LONG).request_id("r-1");
+    let runtime =
+        Runtime::load(start, None).unwrap().timeout(LONG).request_id("r-1").traceparent("t-1");
+    assert_eq!(runtime.call("traceparent", None), Ok(Some(b"t-1".to_vec())));
     assert_eq!(runtime.call("request_id", None), Ok(Some(b"r-1".to_vec())));
     let left = runtime.call("time_left", None).unwrap().unwrap();
     assert!(left == b"19" || left == b"20");

@@ -93,6 +93,8 @@ func fact(ctx context.Context, method string, req []byte) ([]byte, error) {
 		return []byte(time.Until(deadline).String()), nil
 	case "request_id":
 		return []byte(restyffi.RequestID(ctx)), nil
+	case "traceparent":
+		return []byte(restyffi.Traceparent(ctx)), nil
 	case "log":
 		slog.WarnContext(ctx, string(req), "item", "green tea")
 	case "log_outside":

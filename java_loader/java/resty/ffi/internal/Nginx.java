@@ -43,6 +43,8 @@ final class Nginx {
 
     static native byte[] requestId(long task);
 
+    static native byte[] traceparent(long task);
+
     static native long timeLeft(long task);
 
     static native boolean isAbandoned(long task);

@@ -69,6 +69,11 @@ final class Task implements Request {
     }
 
     @Override
+    public synchronized String traceparent() {
+        return answered ? null : text(Nginx.traceparent(handle));
+    }
+
+    @Override
     public Duration timeLeft() {
         return Duration.ofMillis(Math.max(0, Nginx.timeLeft(handle)));
     }

@@ -43,6 +43,7 @@ pub(super) struct Task {
     pub(super) method: CBytes,
     pub(super) request: Option<CBytes>,
     pub(super) request_id: Option<CBytes>,
+    pub(super) traceparent: Option<CBytes>,
     deadline: Instant,
     abandoned: AtomicBool,
     answer: Sender<Answer>,
@@ -164,6 +165,7 @@ impl Task {
         method: &str,
         request: Option<&[u8]>,
         request_id: Option<&str>,
+        traceparent: Option<&str>,
         deadline: Instant,
     ) -> (Self, Receiver<Answer>) {
         let (answer, answered) = channel();
@@ -173,6 +175,7 @@ impl Task {
             method: CBytes::new(method.as_bytes()),
             request: request.map(CBytes::new),
             request_id: request_id.map(|id| CBytes::new(id.as_bytes())),
+            traceparent: traceparent.map(|header| CBytes::new(header.as_bytes())),
             deadline,
             abandoned: AtomicBool::new(false),
             answer,

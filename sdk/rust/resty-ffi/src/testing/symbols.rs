@@ -20,6 +20,7 @@ pub(super) static CONTRACT: Contract = Contract {
     get_request,
     get_method,
     get_request_id,
+    get_traceparent,
     is_abandoned,
     time_left,
     respond_copy,
@@ -108,6 +109,11 @@ unsafe extern "C" fn get_method(task: *mut c_void, len: *mut usize) -> *const c_
 unsafe extern "C" fn get_request_id(task: *mut c_void, len: *mut usize) -> *const c_char {
     // SAFETY: by the caller's word.
     unsafe { lend(task, len, |task| task.request_id.as_ref()) }
+}
+
+unsafe extern "C" fn get_traceparent(task: *mut c_void, len: *mut usize) -> *const c_char {
+    // SAFETY: by the caller's word.
+    unsafe { lend(task, len, |task| task.traceparent.as_ref()) }
 }
 
 /// What is lent lives as long as the task has not been responded to.

@@ -21,6 +21,7 @@ impl Inspect {
         Ok(match call.method() {
             "cfg" => self.cfg.as_deref().into(),
             "request_id" => call.request_id().map(String::from).into(),
+            "traceparent" => call.traceparent().map(String::from).into(),
             "time_left" => call.time_left().as_millis().to_string().into(),
             "deadline" => (call.deadline() - Instant::now()).as_millis().to_string().into(),
             "log" => log(text(call)?),

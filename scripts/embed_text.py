@@ -1,4 +1,4 @@
-"""Writes a text file as a C string: embed_lua.py SOURCE HEADER SYMBOL."""
+"""Writes a text file as a C string: embed_text.py SOURCE HEADER SYMBOL."""
 
 from __future__ import annotations
 
