@@ -381,10 +381,12 @@ ngx_http_lua_ffi_metrics_refused(ngx_http_lua_ffi_entry_t *entry,
 {
     ngx_http_lua_ffi_place_t  *place;
 
-    place = entry->place;
+    place = entry->rt != NULL ? entry->rt->place : entry->place;
 
+    /* without a runtime, it may be another one's by now */
     if (place == NULL
-        || !ngx_http_lua_ffi_metrics_zone_owns(place, entry->claim))
+        || (entry->rt == NULL
+            && !ngx_http_lua_ffi_metrics_zone_owns(place, entry->claim)))
     {
         return;
     }

@@ -46,7 +46,7 @@ void ngx_http_lua_ffi_metrics_state(ngx_http_lua_ffi_runtime_t *rt,
 
 /*
  * How many calls are unanswered, and how many of them wait, where those that
- * were pushed since the last wake do; and, a system call or two, its threads.
+ * were pushed since the last wake do; and its threads, which takes a lock.
  */
 void ngx_http_lua_ffi_metrics_depth(ngx_http_lua_ffi_runtime_t *rt);
 void ngx_http_lua_ffi_metrics_threads(ngx_http_lua_ffi_runtime_t *rt);
