@@ -21,7 +21,7 @@ of its start fails, before it has exceptions."""
 CLEAR = re.compile(
     r"(?i)(not loaded|loaded, not called): .*"
     r"(memory|cannot allocate|cannot create|cannot extend|cannot open shared object"
-    r"|temporarily unavailable|too many open files).*"
+    r"|temporarily unavailable|too many open files|no space left on device).*"
 )
 
 OF_PYTHON = re.compile(r"(?s)(not loaded|loaded, not called): .+")
