@@ -44,6 +44,7 @@ CLEAR = re.compile(
     r"|cannot start a thread"
     r"|-1, no memory for the response"
     r"|cannot copy \S+: (Too many open files|No space left on device|Input/output error)"
+    r"|cannot find \S+: Input/output error"
     r"|copy of \S+: .*(out of memory|Cannot allocate memory|cannot open shared object file"
     r"|cannot create shared object descriptor)"
     r"|libraries that were read afresh .*)(, unloaded)?"

@@ -21,7 +21,7 @@ of its start fails, before it has exceptions."""
 CLEAR = re.compile(
     r"(?i)(not loaded|loaded, not called): .*"
     r"(memory|cannot allocate|cannot create|cannot extend|cannot open shared object"
-    r"|temporarily unavailable|too many open files).*"
+    r"|temporarily unavailable|too many open files|no space left on device).*"
 )
 
 OF_PYTHON = re.compile(r"(?s)(not loaded|loaded, not called): .+")
@@ -36,12 +36,12 @@ def faulty(server, libraries):
     """Makes a server where what t/lib/fault.c is told fails in a load, a call
     and an unload."""
 
-    def make(load, name, kinds="fault.MEMORY + fault.SYSTEM"):
+    def make(load, name):
         return server(
             preload=[libraries / "libfault.so", *PRELOAD],
             prelude=SCENARIO,
             lua=f"""
-                return fault.run("{name}", {kinds}, function()
+                return fault.run("{name}", fault.MEMORY + fault.SYSTEM, function()
                     return scenario({load})
                 end)
             """,

@@ -41,6 +41,7 @@ std::unique_ptr<Runtime> take(void *tq) {
     return runtime;
 }
 
+
 // Throws without memory: the runtime may be there already.
 bool load(const char *cfg, void *tq, std::string *why) {
     Platform *platform = Platform::Start(ngx_http_lua_ffi_library_path(tq), why);
@@ -59,7 +60,6 @@ bool load(const char *cfg, void *tq, std::string *why) {
 
     return runtime->Load(why);
 }
-
 
 }  // namespace
 

@@ -62,9 +62,10 @@ bool Runtime::Load(std::string *why) {
     *why = descriptors::Lack(descriptors::kRuntime);
 
     if (!why->empty()) {
-        has_ended_ = true;
         return false;
     }
+
+    has_ended_ = false;
 
     pthread_attr_t attr;
     pthread_attr_init(&attr);

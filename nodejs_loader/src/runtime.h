@@ -110,7 +110,7 @@ class Runtime {
     /* guarded by lock_ */
     bool loaded_ = false;           /* or failed to */
     bool is_ending_ = false;        /* was told to, or its JavaScript has */
-    bool has_ended_ = false;        /* its thread has */
+    bool has_ended_ = true;         /* its thread has, or never began */
     std::string error_;             /* of the load */
     std::string reason_;            /* why it died */
     node::Environment *env_ = nullptr;

@@ -41,7 +41,7 @@ class Text {
     operator std::string_view() const { return bytes_; }
 
  private:
-    char bytes_[1024];
+    char bytes_[4096];
 };
 
 }  // namespace resty_ffi

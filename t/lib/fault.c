@@ -275,6 +275,22 @@ open(const char *path, int flags, ...)
 }
 
 
+/* A call that makes a descriptor is one of those that may fail. */
+int
+fcntl(int fd, int command, ...)
+{
+    void     *arg;
+    va_list   args;
+
+    va_start(args, command);
+    arg = va_arg(args, void *);
+    va_end(args);
+
+    return command == F_DUPFD_CLOEXEC && fails(FAULT_SYSTEM, EMFILE)
+               ? -1 : REAL(fcntl, fd, command, arg);
+}
+
+
 DIR *
 opendir(const char *path)
 {
@@ -301,3 +317,16 @@ sendfile(int to, int from, off_t *at, size_t n)
 {
     return fails(FAULT_SYSTEM, ENOSPC) ? -1 : REAL(sendfile, to, from, at, n);
 }
+
+
+/* Their names where file offsets are said to have 64 bits, as they always have. */
+#define ALSO(name)                                                            \
+    __asm__(".globl " #name "64\n.type " #name "64, @function\n"              \
+            ".set " #name "64, " #name)
+
+ALSO(fcntl);
+ALSO(fstat);
+ALSO(mmap);
+ALSO(open);
+ALSO(sendfile);
+ALSO(stat);
