@@ -4,6 +4,7 @@ import time
 
 import pytest
 from harness import library
+from harness.load import load
 from harness.status import LOCATION, runtime, status, worker
 from harness.wait import wait_for
 
@@ -340,6 +341,43 @@ def test_what_a_killed_worker_was_doing_is_over(counted):
     assert waiting.result() == b""
     wait_for(lambda: worker(nginx, "gate")["unanswered_calls"] == 0)
     assert worker(nginx, "gate")["calls"] == 1
+
+
+def counted_calls(nginx):
+    echo = runtime(nginx, "echo")
+    return {one["worker"]: one["calls"] for one in echo["workers"]} if echo else {}
+
+
+def test_each_call_is_counted_once_while_nginx_is_reloaded(counted):
+    nginx = counted(workers=2, lua=ECHO)
+    with load(nginx) as seen:
+        for _ in range(10):
+            enough = len(seen.answers) + 8
+            nginx.reload()
+            wait_for(lambda enough=enough: len(seen.answers) > enough)
+    assert seen.errors == []
+    wait_for(lambda: not nginx.shutting_down())
+    assert sum(counted_calls(nginx).values()) == len(seen.answers)
+
+
+def test_no_number_goes_back_while_workers_die(counted):
+    nginx = counted(workers=2, lua=ECHO)
+    nginx.expect_log("exited on signal 9")
+    last = {}
+    with load(nginx) as seen:
+        for step in range(30):
+            enough = len(seen.answers) + 8
+            if step % 5 == 0:
+                nginx.signal("KILL", nginx.workers()[0])
+            wait_for(lambda enough=enough: len(seen.answers) > enough)
+            try:
+                now = counted_calls(nginx)
+            except OSError:
+                # The worker that was asked has died.
+                continue
+            assert all(now[one] >= calls for one, calls in last.items())
+            last = now
+    assert sum(last.values()) > 0
 
 
 # ---- memory
