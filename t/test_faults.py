@@ -3,6 +3,7 @@
 import os
 import re
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -266,16 +267,15 @@ def test_new_binary_inherits_no_descriptor_of_ours(daemon):
 
 
 def links(pid):
-    """What each descriptor of the process is, and whether children inherit it."""
+    """What each descriptor of the process is, and whether children inherit it; but
+    those that are closed meanwhile."""
     found = {}
     for entry in Path(f"/proc/{pid}/fd").iterdir():
-        flags = re.search(
-            r"^flags:\s*(\d+)",
-            (entry.parent.parent / "fdinfo" / entry.name).read_text(),
-            re.MULTILINE,
-        )[1]
-        inherited = not int(flags, 8) & CLOSE_ON_EXEC
-        found[int(entry.name)] = (os.readlink(entry), inherited)
+        with suppress(FileNotFoundError):
+            info = (entry.parent.parent / "fdinfo" / entry.name).read_text()
+            flags = re.search(r"^flags:\s*(\d+)", info, re.MULTILINE)[1]
+            inherited = not int(flags, 8) & CLOSE_ON_EXEC
+            found[int(entry.name)] = (os.readlink(entry), inherited)
     return found
 
 
