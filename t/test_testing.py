@@ -224,6 +224,8 @@ def test_interrupt_of_the_caller_is_raised():
     code = """
 import os, signal, threading
 from resty_ffi.testing import Runtime
+# Where tests run in the background it is ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 interrupted = threading.Event()
 def handle(request):
     os.kill(os.getpid(), signal.SIGINT)
