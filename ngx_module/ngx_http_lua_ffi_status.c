@@ -195,7 +195,8 @@ ngx_http_lua_ffi_status_accept(ngx_http_request_t *r, ngx_str_t *accept)
     ngx_list_part_t  *part;
     ngx_table_elt_t  *headers;
 
-    ngx_str_null(accept);
+    /* not NULL: it is searched */
+    ngx_str_set(accept, "");
 
     for (part = &r->headers_in.headers.part; part; part = part->next) {
         headers = part->elts;

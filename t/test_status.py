@@ -58,6 +58,20 @@ def test_format_is_chosen(shown, asked, headers, answered):
     assert response.headers["Cache-Control"] == "no-store"
 
 
+@pytest.mark.parametrize("path", ["/status", "/status?", "/status?x=1&format=prometheus"])
+def test_request_without_any_header_gets_text(shown, path):
+    nginx = shown()
+    with nginx.connect(path) as connection, connection.makefile("rb") as answer:
+        assert answer.readline() == b"HTTP/1.1 200 OK\r\n"
+        assert b"resty_ffi_build_info{" in answer.read()
+
+
+@pytest.mark.parametrize("accept", ["", "a", "text/htm", "," * 5000])
+def test_odd_accept_gets_text(shown, accept):
+    response = shown().get("/status", headers={"Accept": accept})
+    assert response.headers["Content-Type"].startswith("text/plain")
+
+
 def test_unknown_format_is_refused(shown):
     nginx = shown()
     assert nginx.get("/status?format=xml").status_code == 400
