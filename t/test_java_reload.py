@@ -283,13 +283,13 @@ def test_classes_of_unloaded_runtimes_are_collected(java, cfg):
             java.answer(cfg, "x")
             java.unload(cfg)
 
-    # JDK 21 makes classes of its own for what reflection has called so often.
-    cycle(200)
+    cycle(100)
     space, classes, threads = probe(java)
     cycle(200)
     after = probe(java)
-    # of each, three classes and three lambdas
-    assert after[1] <= classes + 20
+    # of each, three classes and three lambdas: a leak is 1200; JDK 21 makes some
+    # thirty of its own for what reflection has called often
+    assert after[1] <= classes + 100
     # the JIT's data grow a little for some hundred cycles; a leak is 6 MiB
     assert after[0] < space + (1 << 20)
     assert after[2] <= threads + 2

@@ -7,9 +7,11 @@ other may use.
 
 from __future__ import annotations
 
+import _posixsubprocess
 import gc
 import os
 import subprocess
+import sys
 import threading
 import typing
 
@@ -130,12 +132,24 @@ def _join(thread: threading.Thread) -> None:
         dummy._delete()  # type: ignore[attr-defined]
 
 
+_plain_fork_exec: typing.Any = _posixsubprocess.fork_exec
+
+
+def _fork_exec(*arguments: typing.Any) -> int:
+    """Without vfork(), which Python 3.14 gives up only for a child that gets a group: its
+    own will do. The last five are gid, gids, uid, umask and preexec_fn."""
+    gid = os.getegid() if arguments[-5] is None else arguments[-5]
+    return int(_plain_fork_exec(*arguments[:-5], gid, *arguments[-4:]))
+
+
 def install() -> None:
     """Prepares the interpreter. Once per process, on its main thread."""
     # Only fork() has the loader unblock signals for the child (interpreter.c).
     _task.on_thread = _resty_ffi.current_task
     for name in ("_USE_POSIX_SPAWN", "_USE_VFORK"):
         setattr(subprocess, name, False)
+    if sys.version_info >= (3, 14):
+        _posixsubprocess.fork_exec = subprocess._fork_exec = _fork_exec
     _output.install()
     _imports.install()
     _loggers.install()
