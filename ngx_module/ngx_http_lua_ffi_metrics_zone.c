@@ -85,12 +85,15 @@ ngx_http_lua_ffi_metrics_zone_init(ngx_shm_zone_t *shm, void *data)
     pool = (ngx_slab_pool_t *) shm->shm.addr;
     size = pool->pfree * ngx_pagesize;
 
-    /* not cleared: it is fresh, and memory only when it is touched */
+    /* places are cleared when they are taken: untouched, they are no memory */
     zone = ngx_slab_alloc(pool, size);
     if (zone == NULL) {
         return NGX_ERROR;
     }
 
+    atomic_init(&zone->untracked, 0);
+    zone->claims = 0;
+    zone->used = 0;
     zone->n = (size - offsetof(ngx_http_lua_ffi_zone_t, places))
               / sizeof(ngx_http_lua_ffi_place_t);
 
