@@ -296,7 +296,10 @@ def test_children_inherit_no_descriptor_that_a_runtime_opens(server, lang):
         lua='return load_app("echo", {unpin = true}):echo("x")',
     )
     before = links(nginx.worker)
+    sockets = nginx.usage().sockets
     nginx.values()
+    if lang.name != "java":  # whose VM has one
+        wait_for(lambda: nginx.usage().sockets == sockets)
     after = links(nginx.worker)
     new = [what for fd, what in after.items() if before.get(fd) != what]
     assert new
@@ -308,7 +311,9 @@ def test_children_inherit_what_those_of_stock_nginx_do(server):
     ours = server(lua='return ngx.load_ffi("echo"):echo("x")')
 
     def inherited(nginx):
+        sockets = nginx.usage().sockets
         nginx.values()
+        wait_for(lambda: nginx.usage().sockets == sockets)
         kinds = [link for link, inherits in links(nginx.worker).values() if inherits]
         return sorted(re.sub(r"\d+|^/.*/", "", kind) for kind in kinds)
 

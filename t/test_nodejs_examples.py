@@ -30,7 +30,7 @@ def run_tests(file):
         text=True,
     )
     assert run.returncode == 0, run.stdout + run.stderr
-    assert re.search(r"^# pass [1-9]", run.stdout, re.MULTILINE)
+    assert re.search(r"^\S pass [1-9]", run.stdout, re.MULTILINE)
 
 
 @pytest.mark.no_asan("runs no nginx")
