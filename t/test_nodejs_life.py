@@ -137,6 +137,25 @@ def test_end_of_memory_is_the_end_of_the_runtime(nodejs, what):
     assert nodejs.answer("other,init") == "alive"
 
 
+@pytest.mark.parametrize("what", HOARDS)
+def test_end_of_memory_of_a_thread_is_the_end_of_the_thread(nodejs, what):
+    nodejs.write_app(
+        "app.js",
+        f"""
+        const {{ Worker }} = require('worker_threads');
+        const code = `
+          const json = JSON.stringify(new Array(1000).fill({{}}));
+          const hoard = [];
+          for (;;) {{ hoard.push({HOARDS[what]}); }}`;
+        const options = {{ eval: true, resourceLimits: {{ maxOldGenerationSizeMb: 64 }} }};
+        const handle = () => new Promise((resolve) => {{
+          new Worker(code, options).on('error', (error) => resolve(error.code));
+        }});
+        """,
+    )
+    assert nodejs.answer("app,init") == "ERR_WORKER_OUT_OF_MEMORY"
+
+
 def test_endless_recursion_is_an_error(nodejs):
     nodejs.write_app("app.js", "const handle = (request) => [handle(request)];")
     ok, rc, why = nodejs.call("app,init")
