@@ -107,14 +107,25 @@ def test_code_may_catch_what_nothing_else_catches(nodejs, listener):
     assert nodejs.answer("app,init") == "alive"
 
 
-def test_end_of_memory_is_the_end_of_the_runtime(nodejs):
+HOARDS = {
+    "filled arrays": "new Array(1000).fill({})",
+    "arrays": "new Array(1000)",
+    "objects": "{ a: [{}] }",
+    "strings": "'x'.repeat(1000) + hoard.length",
+    "parsed": "JSON.parse(json)",
+}
+
+
+@pytest.mark.parametrize("what", HOARDS)
+def test_end_of_memory_is_the_end_of_the_runtime(nodejs, what):
     nodejs.write_app(
         "app.js",
-        """
-        const handle = () => {
+        f"""
+        const json = JSON.stringify(new Array(1000).fill({{}}));
+        const handle = () => {{
           const hoard = [];
-          for (;;) { hoard.push(new Array(1000).fill({})); }
-        };
+          for (;;) {{ hoard.push({HOARDS[what]}); }}
+        }};
         """,
     )
     nodejs.write_app("other.js", "const handle = () => 'alive';")
@@ -124,6 +135,25 @@ def test_end_of_memory_is_the_end_of_the_runtime(nodejs):
     assert (ok, rc) == (False, 1)
     assert "out of memory" in why
     assert nodejs.answer("other,init") == "alive"
+
+
+@pytest.mark.parametrize("what", HOARDS)
+def test_end_of_memory_of_a_thread_is_the_end_of_the_thread(nodejs, what):
+    nodejs.write_app(
+        "app.js",
+        f"""
+        const {{ Worker }} = require('worker_threads');
+        const code = `
+          const json = JSON.stringify(new Array(1000).fill({{}}));
+          const hoard = [];
+          for (;;) {{ hoard.push({HOARDS[what]}); }}`;
+        const options = {{ eval: true, resourceLimits: {{ maxOldGenerationSizeMb: 64 }} }};
+        const handle = () => new Promise((resolve) => {{
+          new Worker(code, options).on('error', (error) => resolve(error.code));
+        }});
+        """,
+    )
+    assert nodejs.answer("app,init") == "ERR_WORKER_OUT_OF_MEMORY"
 
 
 def test_endless_recursion_is_an_error(nodejs):
@@ -163,15 +193,21 @@ def test_runtime_that_blocks_can_be_loaded_anew(nodejs):
     assert nodejs.answer("app,init") == "served"
 
 
-@pytest.mark.parametrize("where", ["close() {", "close() { process.on('exit', () => {"])
-def test_code_that_blocks_while_the_runtime_ends_is_stopped(nodejs, where):
+BLOCKS_AT_END = {
+    "close": "close() { for (;;) {} }",
+    "exit": "close() { process.on('exit', () => { for (;;) {} }); }",
+    # Of Node.js 24 it never looked whether it is to stop, once it was optimized.
+    "arrays": "close() { for (;;) { new Array(1000).fill({}); } }",
+}
+
+
+@pytest.mark.parametrize("how", BLOCKS_AT_END)
+def test_code_that_blocks_while_the_runtime_ends_is_stopped(nodejs, how):
     nodejs.write(
         "app.js",
         f"""
         const {{ serve }} = require('resty_ffi');
-        exports.init = serve({{ call: () => 'x', {where} for (;;) {{}}
-          {"}); }" if "exit" in where else "}"}
-        }});
+        exports.init = serve({{ call: () => 'x', {BLOCKS_AT_END[how]} }});
         """,
     )
     assert nodejs.answer("app,init") == "x"

@@ -312,7 +312,7 @@ def test_private_functions_take_no_harm(nodejs):
     )
     nodejs.start(http="lua_ffi_shutdown_timeout 1s;")
     called, has_thrown = json.loads(nodejs.answer("app,init"))
-    assert called == 11
+    assert called == 12
     assert has_thrown
     assert json.loads(nodejs.answer("app,init"))[0] == called
     nodejs.unload("app,init")

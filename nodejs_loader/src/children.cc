@@ -1,11 +1,16 @@
 #include "children.h"
 
 #include <linux/close_range.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <uv.h>
 
 #include <cerrno>
 #include <csignal>
+#include <cstddef>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -55,6 +60,62 @@ void Handle(int number, siginfo_t *info, void *context) {
     errno = error;
 }
 
+
+// This thread may start nothing any more.  Returns false when the kernel has no
+// seccomp.
+bool ForbidStarting() {
+    sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+#ifdef SYS_vfork
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_vfork, 2, 0),
+#endif
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+    };
+    sock_fprog program = {sizeof(code) / sizeof(code[0]), code};
+
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+           && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+
+// Of a thread of its own, which is not good for much afterwards.
+void *FailToSpawn(void *) {
+    char name[] = "none";
+    char *args[] = {name, nullptr};
+    uv_process_options_t options = {};
+    uv_process_t process;
+    uv_loop_t loop;
+
+    options.file = name;
+    options.args = args;
+
+    if (ForbidStarting() && uv_loop_init(&loop) == 0) {
+        (void) uv_spawn(&loop, &process, &options);
+        uv_close(reinterpret_cast<uv_handle_t *>(&process), nullptr);
+        uv_run(&loop, UV_RUN_DEFAULT);
+        uv_loop_close(&loop);
+    }
+
+    return nullptr;
+}
+
+
+// libuv, from 1.53 on, finds out once for the process whether vfork() works,
+// and has posix_spawn() start children then, which calls no CloseAtExec().  A
+// thread that may not finds out that it does not, and fork() it is.
+//
+// Without seccomp, or a descriptor, children get nginx's sockets.
+void PreferFork() {
+    pthread_t thread;
+
+    if (pthread_create(&thread, nullptr, FailToSpawn, nullptr) == 0) {
+        pthread_join(thread, nullptr);
+    }
+}
+
+
 // Starts what is not started yet: 0, or an error of libuv's.
 //
 // A watcher that is never stopped, on a loop that never runs: libuv sets its
@@ -99,6 +160,8 @@ std::string Share() {
         return std::string("no watcher of child processes: ") + uv_strerror(error);
     }
 
+    // While the watcher is there: else its end would reset the handler.
+    PreferFork();
     sigaction(SIGCHLD, nullptr, &libuv_action);
 
     struct sigaction both = nginx_action;

@@ -33,6 +33,21 @@ bool MakeSymbolsGlobal() {
 }
 
 
+// Before V8 starts; NODE_OPTIONS may still say otherwise.
+//
+// Where V8 unrolls a loop it takes the check whether to end from the loop around
+// it as well: with Node.js 24 "for (;;) new Array(1000)" can no more be stopped,
+// and fills memory until the process ends.
+//
+// A young generation larger than Node.js 20 has it gets old at once, and is more
+// than what Node.js grants a worker thread that has reached its limit.
+void SetV8Flags() {
+#if V8_MAJOR_VERSION >= 12
+    v8::V8::SetFlagsFromString("--no-turboshaft-loop-unrolling --max-semi-space-size=16");
+#endif
+}
+
+
 std::string Join(const std::vector<std::string> &lines) {
     std::string text;
 
@@ -78,6 +93,7 @@ std::string Platform::Init(const char *library) {
     }
 
     if (!result_) {
+        SetV8Flags();
         // The first is what process.argv[0] and process.title begin with.
         result_ = node::InitializeOncePerProcess({"node"}, kFlags);
     }

@@ -39,7 +39,8 @@ class Platform {
     std::string Init(const char *library);
 
     bool is_started_ = false;
-    std::unique_ptr<node::InitializationResult> result_;
+    // What Node.js returns is shared since 24, and not before.
+    std::shared_ptr<node::InitializationResult> result_;
     node::MultiIsolatePlatform *v8_ = nullptr;
     std::vector<std::string> args_;
     std::vector<std::string> exec_args_;

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 
@@ -27,7 +28,8 @@ constexpr auto kFlags = static_cast<Flags::Flags>(Flags::kNoCreateInspector);
 // As Node.js has it for its worker threads.
 constexpr size_t kStackSize = 4 << 20;
 
-// What is left to end the runtime with when memory runs out.
+// What is left to end the runtime with when memory runs out, and until its code
+// next looks whether it is to end.
 constexpr size_t kLastHeap = 32 << 20;
 
 // How often a load that goes on looks whether nginx still wants it.
@@ -319,7 +321,12 @@ size_t Runtime::OnNearHeapLimit(void *data, size_t limit, size_t initial) {
     runtime->Die(Text("out of memory: its JavaScript heap has reached %zu MiB "
                       "(--max-old-space-size)", initial >> 20));
 
-    return limit + kLastHeap;
+    // More than the limit may be in use by now: the young generation has become
+    // old.
+    v8::HeapStatistics heap;
+    runtime->isolate_->GetHeapStatistics(&heap);
+
+    return std::max(limit, heap.used_heap_size()) + kLastHeap;
 }
 
 
