@@ -66,6 +66,7 @@ ffi_mask(char *shown, size_t size, const char *text, size_t len)
         || ffi_mask_value(&mask, 0) != 0
         || mask.p != mask.end)
     {
+        memset(shown, 0, size);
         memcpy(shown, FFI_MASK_STARS, sizeof(FFI_MASK_STARS));
         return;
     }
@@ -311,9 +312,9 @@ static int
 ffi_mask_is_secret_name(const char *s, size_t len)
 {
     static const char *const  words[] = {
-        "auth", "cert", "cookie", "cred", "dsn", "hash", "key", "pass", "pin",
-        "private", "pwd", "salt", "secret", "session", "sign", "token", "\\",
-        NULL
+        "auth", "bearer", "cert", "cookie", "cred", "dsn", "hash", "jwt",
+        "key", "pass", "pin", "private", "psk", "pwd", "salt", "secret",
+        "session", "sig", "token", "\\", NULL
     };
 
     return ffi_mask_sounds(s, len, words);
@@ -324,8 +325,8 @@ static int
 ffi_mask_is_secret(const char *s, size_t len)
 {
     static const char *const  words[] = {
-        "@", "auth", "basic ", "bearer", "key", "pass", "pwd", "secret",
-        "token", "\\", NULL
+        "@", "auth", "basic ", "bearer", "key", "pass", "psk", "pwd",
+        "secret", "sig=", "token", "\\", NULL
     };
 
     return len > FFI_MASK_STRING_MAX || ffi_mask_sounds(s, len, words);

@@ -106,8 +106,8 @@ ngx_http_lua_ffi_metrics_describe(ngx_http_lua_ffi_entry_t *entry,
     len += (len > 0 && len < entry->cfg.len);
 
     if (len < entry->cfg.len) {
-        (void) ffi_mask((char *) text->cfg, sizeof(text->cfg),
-                        (char *) p + len, entry->cfg.len - len);
+        ffi_mask((char *) text->cfg, sizeof(text->cfg), (char *) p + len,
+                 entry->cfg.len - len);
     }
 }
 

@@ -323,13 +323,15 @@ ngx_http_lua_ffi_metrics_zone_take(ngx_http_lua_ffi_zone_t *zone)
 static ngx_uint_t
 ngx_http_lua_ffi_metrics_zone_is_free(ngx_http_lua_ffi_place_t *place)
 {
-    if (place->gone == 0) {
-        return 0;
+    /* one whose worker was killed while it claimed it, too */
+    if (place->owner == 0) {
+        return 1;
     }
 
-    return place->owner == 0 || place->owner == ngx_pid
+    return place->gone != 0
+           && (place->owner == ngx_pid
            || (ngx_msec_int_t) (ngx_current_msec - place->gone)
-              > NGX_HTTP_LUA_FFI_GONE_LONG_MS;
+              > NGX_HTTP_LUA_FFI_GONE_LONG_MS);
 }
 
 

@@ -76,6 +76,11 @@ ngx_http_lua_ffi_name_entry(ngx_str_t *lib, ngx_str_t *cfg)
         return 0;
     }
 
+    /* JSON, where a module should be */
+    if (cfg->len > 0 && (*cfg->data == '{' || *cfg->data == '[')) {
+        return 0;
+    }
+
     for (len = 0, commas = 0; len < cfg->len; len++) {
         if (cfg->data[len] == ',' && ++commas == 2) {
             break;
@@ -123,15 +128,29 @@ ngx_http_lua_ffi_name_add(u_char *p, u_char *last, const void *data,
 static ngx_uint_t
 ngx_http_lua_ffi_name_is_loader(ngx_str_t *lib)
 {
-    u_char  *p;
+    u_char             *p;
+    const char *const  *name;
+
+    static const char *const  names[] = { "python", "java", "nodejs", NULL };
 
     for (p = lib->data + lib->len; p > lib->data && p[-1] != '/'; p--) {
         /* void */
     }
 
-    return ngx_strncmp(p, "ffi_", 4) == 0
-           || ngx_strncmp(p, "libffi_", 7) == 0
-           || ngx_strncmp(p, "resty_ffi_", 10) == 0;
+    p += (ngx_strncmp(p, "lib", 3) == 0) ? 3 : 0;
+    p += (ngx_strncmp(p, "resty_", 6) == 0) ? 6 : 0;
+
+    if (ngx_strncmp(p, "ffi_", 4) != 0) {
+        return 0;
+    }
+
+    for (name = names; *name; name++) {
+        if (ngx_strncmp(p + 4, *name, ngx_strlen(*name)) == 0) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 

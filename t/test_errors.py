@@ -55,6 +55,7 @@ reloaded: %s
 resty-ffi %s: %s runtimes
 resty.ffi runtime
 text/plain; charset
+this phase cannot wait
 use strict
 user %s;
 W3C's header of the request

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -290,14 +291,12 @@ threading.Thread(target=open, args=[{fifo!r}], name="stray", daemon=True).start(
     assert swap.ask("call", other, "plain,init") == [True, "hello"]
 
 
-def build_extension(folder, source, *flags):
-    """An extension module "keeper" of the Python that runs the tests."""
-    import sysconfig
-
-    path = folder / "keeper.cc"
+def build_extension(folder, source, *flags, name="keeper"):
+    """An extension module of the Python that runs the tests."""
+    path = folder / f"{name}.cc"
     path.write_text(source)
     include = sysconfig.get_path("include")
-    command = ["c++", "-shared", "-fPIC", f"-I{include}", path, "-o", folder / "keeper.so"]
+    command = ["c++", "-shared", "-fPIC", f"-I{include}", path, "-o", folder / f"{name}.so"]
     subprocess.run([*command, *flags], check=True)
 
 
@@ -308,6 +307,25 @@ template <class T> int Keeper<T>::value = 1;
 static PyModuleDef def = {PyModuleDef_HEAD_INIT, "keeper", 0, -1, 0, 0, 0, 0, 0};
 extern "C" PyObject *PyInit_keeper(void) { Keeper<int>::value++; return PyModule_Create(&def); }
 """
+
+
+PLAIN = """
+#include <Python.h>
+static PyModuleDef def = {PyModuleDef_HEAD_INIT, "NAME", 0, 0, 0, 0, 0, 0, 0};
+extern "C" PyObject *PyInit_NAME(void) { return PyModuleDef_Init(&def); }
+"""
+
+
+def test_extensions_that_link_each_other_go_with_python(swap):
+    ours = f"3.{sys.version_info[1]}"
+    links = ["-Wl,--no-as-needed", "-Wl,-rpath,$ORIGIN", f"-L{swap.folder}", "-l:one.so"]
+    for name, flags in {"one": ["-Wl,-soname,one.so"], "two": links, "three": []}.items():
+        build_extension(swap.folder, PLAIN.replace("NAME", name), *flags, name=name)
+    swap.write(f"import one, two, three\n{ECHO}")
+    for _ in range(2):
+        assert swap.ask("call", ours) == [True, "hello"]
+        assert swap.ask("unload", ours) == [True]
+        wait_for(swap.is_unmapped)
 
 
 @pytest.mark.parametrize(

@@ -26,12 +26,19 @@ function parse(cfg) {
 
   const [, module, name, text] = /^([^,]*?)\??(?:,([^,]*)(?:,(.*))?)?$/s.exec(cfg.toString());
   if (!module || module.endsWith('/')) {
-    throw new TypeError(`no module in "${cfg}": ${NEEDED}`);
+    throw new TypeError(`no module in "${shown(cfg.toString())}": ${NEEDED}`);
   }
   if (!name) {
-    throw new TypeError(`no function in "${cfg}": ${NEEDED}`);
+    throw new TypeError(`no function in "${shown(cfg.toString())}": ${NEEDED}`);
   }
   return { module, name, text };
+}
+
+
+// Without what may be secret: the function's part, and JSON in front of it.
+function shown(cfg) {
+  const [text] = /^(?:[{[]|[^,]{0,200}(?:,[^,]{0,200})?)/.exec(cfg);
+  return text.length < cfg.length ? `${text}...` : text;
 }
 
 

@@ -61,5 +61,6 @@ def parse(text: bytes | None, address: int) -> Entry:
 
 
 def _quoted(text: bytes) -> str:
-    shown = os.fsdecode(text[:_SHOWN])
-    return f'"{shown}..."' if len(text) > _SHOWN else f'"{shown}"'
+    """Without what may be secret: the function's part, and JSON in front of it."""
+    shown = text[:1] if text[:1] in (b"{", b"[") else b",".join(text.split(b",")[:2])[:_SHOWN]
+    return f'"{os.fsdecode(shown)}{"..." if len(shown) < len(text) else ""}"'

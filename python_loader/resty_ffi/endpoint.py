@@ -32,12 +32,15 @@ def ask(
     url is http://, https:// or, for a socket, unix:PATH:/LOCATION; arguments are
     added to it. Blocks for timeout seconds. Raises EndpointError.
     """
-    connection, path = _connection(url, timeout)
+    try:
+        connection, path = _connection(url, timeout)
+    except (http.client.InvalidURL, ValueError) as error:
+        raise EndpointError(str(error)) from error
     try:
         connection.request(method, f"{path}?{urlencode(arguments)}")
         response = connection.getresponse()
         body = response.read()
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, http.client.HTTPException, ValueError) as error:
         raise EndpointError(str(error) or type(error).__name__) from error
     finally:
         connection.close()

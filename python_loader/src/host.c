@@ -143,9 +143,8 @@ host_close_extensions(void)
             objects_close(name);
         }
 
-        if (objects_is_mapped(name)) {
-            n++;
-        }
+        /* one that goes may take others with it: the numbers are new */
+        n = objects_is_mapped(name) ? n + 1 : 0;
     }
 }
 

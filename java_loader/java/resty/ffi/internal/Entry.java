@@ -49,9 +49,15 @@ final class Entry {
         return className + "," + method;
     }
 
+    /** Without what may be secret: the method's part, and JSON in front of it. */
     private static String quoted(String text) {
-        return text.length() > SHOWN
-                ? '"' + text.substring(0, SHOWN) + "...\""
-                : '"' + text + '"';
+        int end = Math.min(text.length(), SHOWN);
+        if (text.startsWith("{") || text.startsWith("[")) {
+            end = 1;
+        } else {
+            int comma = text.indexOf(',', text.indexOf(',') + 1);
+            end = comma > text.indexOf(',') ? Math.min(end, comma) : end;
+        }
+        return '"' + text.substring(0, end) + (end < text.length() ? "...\"" : "\"");
     }
 }
