@@ -17,7 +17,7 @@ def let_go(nginx, held):
 
 def test_timeout_abandons_the_call(server):
     nginx = server(
-        lua={"/": 'return ngx.load_ffi("gate"):watch("x", {timeout = 0.05})', "/next": NEXT}
+        lua={"/": 'return ngx.load_ffi("gate"):watch("x", {timeout = 0.3})', "/next": NEXT}
     )
     assert nginx.values() == [False, "timeout"]
     let_go(nginx, nginx.gate.wait())
@@ -156,7 +156,7 @@ def test_load_is_finished_for_others_when_who_asked_for_it_leaves(server):
 TOLD = {"/told": 'return ngx.load_ffi("told"):told()'}
 
 LEAVING = {
-    "timeout": 'rt:hold("gone", {timeout = 0.05})',
+    "timeout": 'rt:hold("gone", {timeout = 0.3})',
     "thread.kill": """
         local call = ngx.thread.spawn(rt.hold, rt, "gone")
         rt:seen()
@@ -174,7 +174,7 @@ LEAVING = {
 def test_library_is_told_once_of_a_call_abandoned_by(server, leaving):
     nginx = server(
         prelude='local rt = ngx.load_ffi("told")',
-        lua={"/": LEAVING[leaving], "/later": 'rt:hold("later", {timeout = 0.05})', **TOLD},
+        lua={"/": LEAVING[leaving], "/later": 'rt:hold("later", {timeout = 0.3})', **TOLD},
     )
     nginx.get()
     wait_for(lambda: nginx.values("/told") == [True, "gone "])
@@ -201,7 +201,7 @@ def test_library_that_asks_late_is_told_of_earlier_calls(server):
     nginx = server(
         prelude='local rt = ngx.load_ffi("told", "late")',
         lua={
-            "/": 'rt:hold("early", {timeout = 0.05}) return rt:told()',
+            "/": 'rt:hold("early", {timeout = 0.3}) return rt:told()',
             "/listen": "return rt:listen()",
             "/told": "return rt:told()",
         },
@@ -216,8 +216,8 @@ def test_library_neither_sees_nor_is_told_of_a_call_abandoned_in_the_queue(serve
         prelude='local rt = ngx.load_ffi("told")',
         lua={
             "/block": 'return rt:block("held")',
-            "/": 'return rt:hold("queued", {timeout = 0.05})',
-            "/after": 'rt:hold("after", {timeout = 0.05}) return rt:told(), rt:seen()',
+            "/": 'return rt:hold("queued", {timeout = 0.3})',
+            "/after": 'rt:hold("after", {timeout = 0.3}) return rt:told(), rt:seen()',
             **TOLD,
         },
     )
@@ -236,7 +236,7 @@ def test_library_is_told_of_many_calls(server):
         lua="""
             local rt = ngx.load_ffi("told")
             for i = 1, 50 do
-                ngx.thread.spawn(rt.hold, rt, "x", {timeout = 0.05})
+                ngx.thread.spawn(rt.hold, rt, "x", {timeout = 0.3})
             end
             rt:seen()
         """

@@ -177,7 +177,7 @@ def test_runtime_shows_nothing_of_its_inside(server):
 
 
 def test_call_has_a_timeout_of_its_own(server):
-    nginx = server(lua='return ngx.load_ffi("gate"):wait("held", {timeout = 0.05})')
+    nginx = server(lua='return ngx.load_ffi("gate"):wait("held", {timeout = 0.3})')
     assert nginx.values() == [False, "timeout"]
 
 
@@ -189,7 +189,7 @@ def test_handler_sees_its_time_left(server):
 def test_library_that_never_responds_costs_its_caller_the_timeout_only(server):
     nginx = server(
         http="lua_ffi_shutdown_timeout 100ms;",
-        lua='return ngx.load_ffi("never"):it("x", {timeout = 0.05})',
+        lua='return ngx.load_ffi("never"):it("x", {timeout = 0.3})',
     )
     assert nginx.values() == [False, "timeout"]
 
@@ -198,7 +198,7 @@ def test_abandoned_calls_count_until_they_are_answered(server):
     nginx = server(
         prelude='local rt = ngx.load_ffi("gate", nil, {max_queue = 1})',
         lua={
-            "/": 'return rt:wait("late", {timeout = 0.05})',
+            "/": 'return rt:wait("late", {timeout = 0.3})',
             "/again": """
                 local ok, res
                 repeat
@@ -221,7 +221,7 @@ def test_abandoned_call_is_not_started(server):
     nginx = server(
         lua={
             "/first": 'return ngx.load_ffi("gate"):block("first")',
-            "/second": 'return ngx.load_ffi("gate"):block("second", {timeout = 0.05})',
+            "/second": 'return ngx.load_ffi("gate"):block("second", {timeout = 0.3})',
             "/third": 'return ngx.load_ffi("gate"):block("third")',
         }
     )

@@ -127,7 +127,7 @@ def test_timeout_ends_a_call_and_its_late_answer_goes_nowhere(server, lang):
     nginx = server(
         prelude=lang.prelude,
         lua={
-            "/": 'return load_app("gate"):wait("late", {timeout = 0.05})',
+            "/": 'return load_app("gate"):wait("late", {timeout = 0.3})',
             "/next": 'return load_app("gate"):wait("next")',
         },
     )

@@ -12,6 +12,7 @@ NO_MESSAGES = tuple(
     """\
 # At the top of
 # Inside http
+--no-turboshaft
 %(prog)s
 %s (default)
 %s serves %s

@@ -96,7 +96,7 @@ def test_term_under_load_ends_nginx_and_answers_nobody_by_half(server, lang):
 
 STUCK = {
     "in flight": 'return ngx.load_ffi("gate"):wait("stuck")',
-    "abandoned": 'return ngx.load_ffi("gate"):wait("stuck", {timeout = 0.05})',
+    "abandoned": 'return ngx.load_ffi("gate"):wait("stuck", {timeout = 0.3})',
 }
 
 

@@ -79,7 +79,7 @@ def test_context_is_cancelled_when_the_client_leaves(server):
 
 
 def test_context_ends_with_the_timeout_of_the_call(server):
-    nginx = server(lua=app("cancel", "wait('held', {timeout = 0.05})"))
+    nginx = server(lua=app("cancel", "wait('held', {timeout = 0.3})"))
     assert nginx.values() == [False, "timeout"]
     held = nginx.gate.wait()
     held.open()

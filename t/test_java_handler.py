@@ -151,7 +151,7 @@ def test_handler_sees_that_its_caller_has_gone(java):
         return null;
         """,
     )
-    assert java.call("App,init", timeout=0.05) == [False, "timeout"]
+    assert java.call("App,init", timeout=0.3) == [False, "timeout"]
     java.nginx.log.wait(f"{NAME}: left at PT0S")
 
 
@@ -417,7 +417,7 @@ def test_call_whose_caller_left_while_it_waited_is_not_served(java):
     java.load("App,init")
     slow = java.nginx.begin(java.path("call", "App,init", "", method="slow", timeout=1))
     java.nginx.log.wait("slow has come")
-    wait = [java.path("call", "App,init", name, timeout=0.05) for name in ("a", "b")]
+    wait = [java.path("call", "App,init", name, timeout=0.3) for name in ("a", "b")]
     assert [java.nginx.values(path) for path in wait] == [[False, "timeout"]] * 2
     assert slow.result() == [False, "timeout"]
     assert java.call("App,init", "c") == [True]
@@ -505,8 +505,8 @@ def test_handler_that_nobody_waits_for_is_interrupted_by_the_unload(java, thread
         """,
         threads,
     )
-    assert java.call("App,init", "x", timeout=0.05) == [False, "timeout"]
-    assert java.call("App,init", "x", timeout=0.05) == [False, "timeout"]
+    assert java.call("App,init", "x", timeout=0.3) == [False, "timeout"]
+    assert java.call("App,init", "x", timeout=0.3) == [False, "timeout"]
     java.unload("App,init")
     java.nginx.log.wait(f"{NAME}: java.lang.InterruptedException")
 
@@ -538,8 +538,8 @@ def test_deadlocked_handler_times_out_and_its_runtime_can_be_replaced(java):
     nginx = java.start(
         http="lua_ffi_shutdown_timeout 1s;", lua={"/drop": "return load():__unload(0.05)"}
     )
-    assert java.call("App,init", "hang", timeout=0.05) == [False, "timeout"]
-    assert java.call("App,init", "behind", timeout=0.05) == [False, "timeout"]
+    assert java.call("App,init", "hang", timeout=0.3) == [False, "timeout"]
+    assert java.call("App,init", "behind", timeout=0.3) == [False, "timeout"]
     done, why = nginx.values(java.path("drop", "App,init"))
     assert not done
     assert why.endswith("calls unanswered: 2")

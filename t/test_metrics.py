@@ -113,7 +113,7 @@ def test_long_error_is_cut(counted):
 
 
 def test_timeout_is_counted(counted):
-    nginx = counted(lua='return ngx.load_ffi("gate"):watch("x", {timeout = 0.05})')
+    nginx = counted(lua='return ngx.load_ffi("gate"):watch("x", {timeout = 0.3})')
     assert nginx.values() == [False, "timeout"]
     nginx.gate.wait().open()
     gate = worker(nginx, "gate")

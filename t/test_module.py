@@ -95,7 +95,7 @@ def test_max_queue_directive_bounds_the_calls(server):
 def test_option_comes_before_the_directive(server):
     nginx = server(
         http="lua_ffi_timeout 1h;",
-        lua='return ngx.load_ffi("gate", nil, {timeout = 0.05}):wait("held")',
+        lua='return ngx.load_ffi("gate", nil, {timeout = 0.3}):wait("held")',
     )
     assert nginx.values() == [False, "timeout"]
 

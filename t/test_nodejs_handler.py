@@ -293,7 +293,7 @@ def test_signal_of_a_call_that_was_given_up_before_is_aborted(nodejs):
         }
         """,
     )
-    assert nodejs.call("app,init", timeout=0.05) == [False, "timeout"]
+    assert nodejs.call("app,init", timeout=0.3) == [False, "timeout"]
     assert nodejs.answer("app,init") == "true true"
 
 
@@ -343,10 +343,10 @@ def test_calls_that_never_end_give_up_their_places(nodejs):
         """,
     )
     for _ in range(3):
-        assert nodejs.call("app,init", "never", timeout=0.05) == [False, "timeout"]
+        assert nodejs.call("app,init", "never", timeout=0.3) == [False, "timeout"]
     assert nodejs.answer("app,init", "other") == "served"
     for _ in range(2):
-        assert nodejs.call("app,init", "never", timeout=0.05) == [False, "timeout"]
+        assert nodejs.call("app,init", "never", timeout=0.3) == [False, "timeout"]
     nodejs.unload("app,init")
 
 
@@ -588,5 +588,5 @@ def test_runtime_ends_whatever_close_does(nodejs, body):
 
 def test_call_that_never_ends_does_not_keep_the_runtime_beyond_its_timeout(nodejs):
     nodejs.write_app("app.js", "const handle = () => new Promise(() => {});")
-    assert nodejs.call("app,init", timeout=0.05) == [False, "timeout"]
+    assert nodejs.call("app,init", timeout=0.3) == [False, "timeout"]
     nodejs.unload("app,init")

@@ -188,7 +188,7 @@ def test_runtime_that_blocks_can_be_loaded_anew(nodejs):
         http="lua_ffi_shutdown_timeout 1s;",
         lua={"/drop": 'return ngx.load_ffi("ffi_nodejs", "app,init"):__unload()'},
     )
-    assert nodejs.call("app,init", "block", timeout=0.1) == [False, "timeout"]
+    assert nodejs.call("app,init", "block", timeout=0.3) == [False, "timeout"]
     assert nginx.values("/drop") == [True]
     assert nodejs.answer("app,init") == "served"
 
@@ -234,7 +234,7 @@ def test_worker_ends_in_time_although_a_handler_blocks(nodejs):
     nodejs.write_app("app.js", BLOCKS)
     nginx = nodejs.start(http="lua_ffi_shutdown_timeout 1s;")
     assert nodejs.answer("app,init") == "served"
-    assert nodejs.call("app,init", "block", timeout=0.1) == [False, "timeout"]
+    assert nodejs.call("app,init", "block", timeout=0.3) == [False, "timeout"]
     assert nginx.stop(deadline=8) == 0
 
 

@@ -87,7 +87,7 @@ def test_thread_that_blocks_leaves_the_others(python):
         init = resty_ffi.serve(Handler, threads=2)
         """,
     )
-    assert python.call("app,init", "x", method="block", timeout=0.05) == [False, "timeout"]
+    assert python.call("app,init", "x", method="block", timeout=0.3) == [False, "timeout"]
     assert python.call("app,init", "hello", method="echo") == [True, "hello"]
     assert python.call("app,init", "x", method="free") == [True]
 

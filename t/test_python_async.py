@@ -115,7 +115,7 @@ def seen(python, what):
 
 def test_handler_is_cancelled_when_its_caller_times_out(python):
     cancelled(python)
-    assert python.call("app,init", "held", timeout=0.1) == [False, "timeout"]
+    assert python.call("app,init", "held", timeout=0.3) == [False, "timeout"]
     seen(python, "cancelled True")
 
 
@@ -129,7 +129,7 @@ def test_handler_is_cancelled_when_its_client_goes_away(python):
 
 def test_handler_that_shields_finishes_what_it_began(python):
     cancelled(python, "await asyncio.shield(self.work(request))")
-    call = begin(python, "held", timeout=0.1)
+    call = begin(python, "held", timeout=0.3)
     held = python.nginx.gate.wait()
     assert call.result() == [False, "timeout"]
     seen(python, "cancelled True")
@@ -139,7 +139,7 @@ def test_handler_that_shields_finishes_what_it_began(python):
 
 def test_cancelled_call_is_not_logged_as_an_error(python):
     cancelled(python)
-    python.call("app,init", "held", timeout=0.1)
+    python.call("app,init", "held", timeout=0.3)
     seen(python, "cancelled True")
     assert not python.nginx.log.find(r"\[error\]")
 

@@ -81,7 +81,7 @@ def test_sync_handler_can_ask_whether_its_caller_has_gone(python):
             seen.append(current_task().time_left())
         """,
     )
-    assert python.call("app,init", timeout=0.1) == [False, "timeout"]
+    assert python.call("app,init", timeout=0.3) == [False, "timeout"]
     assert python.call("app,init", "seen") == [True, "[0.0]"]
 
 
@@ -219,7 +219,7 @@ def test_threads_serve_at_the_same_time(python):
 
 def test_handler_that_blocks_for_ever_does_not_hold_up_the_other_threads(python):
     python.write("app.py", GATE)
-    assert python.call("app,init", "stuck", timeout=0.1) == [False, "timeout"]
+    assert python.call("app,init", "stuck", timeout=0.3) == [False, "timeout"]
     calls = [python.nginx.begin(python.path("call", "app,init", name)) for name in "ab"]
     python.nginx.gate.wait()
     for held in python.nginx.gate.wait_for(2):

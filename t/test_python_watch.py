@@ -35,8 +35,8 @@ BLOCKED = """
 def test_overdue_handler_is_logged_with_its_stack(python):
     path = python.write_app("app.py", BLOCKED)
     python.start(http="lua_ffi_shutdown_timeout 300ms;")
-    assert python.call("app,init", timeout=0.1) == [False, "timeout"]
-    python.nginx.log.wait(r"timed out after 100 ms, still running")
+    assert python.call("app,init", timeout=0.5) == [False, "timeout"]
+    python.nginx.log.wait(r"timed out after 500 ms, still running")
     assert wait_for(lambda: places(python.nginx)[:2]) == [
         ("handle", "inner()"),
         ("inner", "never.wait()"),
@@ -47,7 +47,7 @@ def test_overdue_handler_is_logged_with_its_stack(python):
 def test_stack_bears_the_id_of_the_request(python):
     python.write_app("app.py", BLOCKED)
     python.start(http="lua_ffi_request_id id7; lua_ffi_shutdown_timeout 300ms;")
-    python.call("app,init", timeout=0.1)
+    python.call("app,init", timeout=0.5)
     python.nginx.log.wait(r'"ffi_python3 app,init", request "id7": +never.wait\(\)')
 
 
@@ -91,7 +91,7 @@ def test_async_handler_that_blocks_its_loop_is_logged(python):
         """,
     )
     python.start(http="lua_ffi_shutdown_timeout 300ms;")
-    assert python.call("app,init", timeout=0.1) == [False, "timeout"]
+    assert python.call("app,init", timeout=0.5) == [False, "timeout"]
     assert wait_for(lambda: places(python.nginx)[:2]) == [
         ("handle", "await inner()"),
         ("inner", "never.wait()"),
@@ -114,7 +114,7 @@ def test_async_handler_that_will_not_be_cancelled_is_logged(python):
         """,
     )
     python.start(http="lua_ffi_shutdown_timeout 300ms;")
-    assert python.call("app,init", timeout=0.1) == [False, "timeout"]
+    assert python.call("app,init", timeout=0.5) == [False, "timeout"]
     names = wait_for(lambda: places(python.nginx)[:2])
     assert names[0] == ("handle", "await inner()")
     assert names[1][0] == "inner"
@@ -123,8 +123,10 @@ def test_async_handler_that_will_not_be_cancelled_is_logged(python):
 def test_call_that_nobody_has_polled_has_no_stack(python):
     python.write_app("app.py", BLOCKED)
     python.start(http="lua_ffi_shutdown_timeout 300ms;")
+    sockets = python.nginx.usage().sockets
     first = python.nginx.begin(python.path("call", "app,init", timeout=1))
-    late = python.nginx.begin(python.path("call", "app,init", timeout=0.2))
+    wait_for(lambda: python.nginx.usage().sockets > sockets)
+    late = python.nginx.begin(python.path("call", "app,init", timeout=0.5))
     assert late.result() == [False, "timeout"]
     assert first.result() == [False, "timeout"]
     stack(python.nginx)
@@ -139,7 +141,7 @@ def test_handler_that_serves_by_itself_has_no_stack_but_the_line(python):
         def init(cfg, tq): pass
         """,
     )
-    assert python.call("app,init", timeout=0.05) == [False, "timeout"]
+    assert python.call("app,init", timeout=0.5) == [False, "timeout"]
     python.nginx.log.wait("timed out after 50 ms, never polled")
 
 
@@ -154,7 +156,7 @@ def test_worker_ends_although_a_handler_never_gives_the_interpreter_back(python,
         """,
     )
     python.start(http="lua_ffi_shutdown_timeout 300ms;")
-    assert python.call("app,init", timeout=0.1) == [False, "timeout"]
+    assert python.call("app,init", timeout=0.5) == [False, "timeout"]
     python.nginx.log.wait("still running")
     assert python.nginx.stop(name, deadline=10) == 0
 
@@ -174,6 +176,6 @@ def test_deep_stack_is_cut(python):
         """,
     )
     python.start(http="lua_ffi_shutdown_timeout 300ms;")
-    python.call("app,init", timeout=0.2)
+    python.call("app,init", timeout=0.5)
     python.nginx.log.wait(r"never\.wait")
     assert len(places(python.nginx)) <= 64

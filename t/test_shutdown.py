@@ -58,7 +58,7 @@ def test_quit_unloads_the_runtimes(server):
 def test_stuck_handler_delays_the_end_by_the_shutdown_timeout_only(server, method):
     nginx = server(
         http="lua_ffi_shutdown_timeout 300ms;",
-        lua=f'return ngx.load_ffi("gate"):{method}("stuck", {{timeout = 0.05}})',
+        lua=f'return ngx.load_ffi("gate"):{method}("stuck", {{timeout = 0.3}})',
     )
     assert nginx.values() == [False, "timeout"]
     start = time.monotonic()
@@ -69,7 +69,7 @@ def test_stuck_handler_delays_the_end_by_the_shutdown_timeout_only(server, metho
 def test_calls_that_no_thread_is_left_to_answer_delay_nothing(server):
     nginx = server(
         http="lua_ffi_shutdown_timeout 1h;",
-        lua='return ngx.load_ffi("never"):it("x", {timeout = 0.05})',
+        lua='return ngx.load_ffi("never"):it("x", {timeout = 0.3})',
     )
     assert nginx.values() == [False, "timeout"]
     assert nginx.stop(deadline=10) == 0
@@ -89,7 +89,7 @@ def test_worker_shutdown_timeout_counts_when_it_is_shorter(server):
     nginx = server(
         main="worker_shutdown_timeout 300ms;",
         http="lua_ffi_shutdown_timeout 1h;",
-        lua='return ngx.load_ffi("gate"):wait("stuck", {timeout = 0.05})',
+        lua='return ngx.load_ffi("gate"):wait("stuck", {timeout = 0.3})',
     )
     assert nginx.values() == [False, "timeout"]
     assert nginx.stop(deadline=10) == 0
@@ -98,7 +98,7 @@ def test_worker_shutdown_timeout_counts_when_it_is_shorter(server):
 def test_term_does_not_wait_for_a_stuck_handler(server):
     nginx = server(
         http="lua_ffi_shutdown_timeout 1h;",
-        lua='return ngx.load_ffi("gate"):wait("stuck", {timeout = 0.05})',
+        lua='return ngx.load_ffi("gate"):wait("stuck", {timeout = 0.3})',
     )
     assert nginx.values() == [False, "timeout"]
     assert nginx.stop("TERM", deadline=10) == 0

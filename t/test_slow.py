@@ -76,7 +76,7 @@ def test_slow_calls_are_logged_without_metrics(timed):
 
 
 def test_call_whose_caller_has_gone_is_logged_when_it_is_answered(timed):
-    nginx = timed(lua='return ngx.load_ffi("gate"):watch("x", {timeout = 0.1})')
+    nginx = timed(lua='return ngx.load_ffi("gate"):watch("x", {timeout = 0.3})')
     assert nginx.values() == [False, "timeout"]
     nginx.gate.wait().open()
     nginx.log.wait('call of "watch" ' + TIMES)

@@ -99,7 +99,7 @@ def test_unload_says_when_its_wait_was_too_short(server):
 def test_late_answer_lets_the_unload_end(server):
     nginx = server(
         lua={
-            "/": 'return ngx.load_ffi("gate"):wait("late", {timeout = 0.05})',
+            "/": 'return ngx.load_ffi("gate"):wait("late", {timeout = 0.3})',
             "/unload": 'return ngx.load_ffi("gate"):__unload(30)',
             "/other": "return 1",
         }

@@ -207,7 +207,7 @@ def test_busy_runtime_without_waiting_calls_is_not_stuck(server):
 def test_runtime_whose_calls_all_time_out_unpolled_is_stuck(server):
     nginx = server(
         lua="""
-            local rt = ngx.load_ffi("gate", nil, {stuck_after = 0.3, timeout = 0.05})
+            local rt = ngx.load_ffi("gate", nil, {stuck_after = 1, timeout = 0.3})
             return rt:block("call")
         """
     )
@@ -296,10 +296,10 @@ TIMED_OUT = 'runtime "{}"{}: call of "{}" timed out after {} ms, {}; timeouts so
 
 
 def test_overdue_call_is_counted_and_logged_once(server):
-    nginx = server(lua='return ngx.load_ffi("gate"):wait("held", {timeout = 0.05})')
+    nginx = server(lua='return ngx.load_ffi("gate"):wait("held", {timeout = 0.3})')
     for count in (1, 2):
         assert nginx.values() == [False, "timeout"]
-        line = TIMED_OUT.format("gate", "", "wait", 50, "still running", count)
+        line = TIMED_OUT.format("gate", "", "wait", 300, "still running", count)
         assert nginx.log.find(rf"\[warn\] .*{line}")
     assert len(nginx.log.find("timed out after")) == 2
 
@@ -308,13 +308,13 @@ def test_overdue_call_that_nobody_polled_is_told_apart(server):
     nginx = server(
         lua={
             "/": 'return ngx.load_ffi("gate"):block("held")',
-            "/late": 'return ngx.load_ffi("gate"):get("x", {timeout = 0.05})',
+            "/late": 'return ngx.load_ffi("gate"):get("x", {timeout = 0.3})',
         }
     )
     first = nginx.begin()
     held = nginx.gate.wait()
     assert nginx.values("/late") == [False, "timeout"]
-    assert nginx.log.find(TIMED_OUT.format("gate", "", "get", 50, "never polled", 1))
+    assert nginx.log.find(TIMED_OUT.format("gate", "", "get", 300, "never polled", 1))
     held.open()
     assert first.result() == [True, ""]
 
@@ -346,7 +346,7 @@ def test_lines_of_overdue_calls_are_bounded_and_the_rest_counted(server):
             local rt = ngx.load_ffi("never")
             local threads = {}
             for i = 1, 100 do
-                threads[i] = ngx.thread.spawn(rt.get, rt, "x", {timeout = 0.05})
+                threads[i] = ngx.thread.spawn(rt.get, rt, "x", {timeout = 0.3})
             end
             for i = 1, 100 do
                 ngx.thread.wait(threads[i])
@@ -383,7 +383,7 @@ def test_wait_that_is_no_call_is_not_overdue(server):
 
 
 OVERDUE = {
-    "/": 'return ngx.load_ffi("overdue"):get("x", {timeout = 0.05})',
+    "/": 'return ngx.load_ffi("overdue"):get("x", {timeout = 0.3})',
     "/unload": "return ngx.load_ffi('overdue'):__unload(tonumber(ngx.var.arg_wait))",
 }
 
