@@ -33,7 +33,7 @@ bool MakeSymbolsGlobal() {
 }
 
 
-// Before V8 starts; NODE_OPTIONS may still say otherwise.
+// Before V8 starts, and reads NODE_OPTIONS, which may have another size.
 //
 // Where V8 unrolls a loop it takes the check whether to end from the loop around
 // it as well: with Node.js 24 "for (;;) new Array(1000)" can no more be stopped,

@@ -238,6 +238,18 @@ host_open_libstdcxx(void)
 
 
 /*
+ * libffi, of ctypes, may open its own file and never close it: each copy would
+ * leave a descriptor behind, so one stays.  Opened before Python, it binds to
+ * nothing in libpython, which it would keep mapped.
+ */
+static void
+host_open_libffi(void)
+{
+    (void) dlopen("libffi.so.8", RTLD_NOW|RTLD_LOCAL);
+}
+
+
+/*
  * A thread of its own: libpython's constructors may leave it thread-specific
  * data whose destructor is in libpython, which must be there when it ends.
  */
@@ -277,6 +289,7 @@ host_map(const char *path)
     pthread_t   thread;
 
     host_open_libstdcxx();
+    host_open_libffi();
 
     /* its functions would be taken for those of ours */
     if (objects_find(LIBPYTHON_PREFIX, stranger)) {
