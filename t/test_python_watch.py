@@ -142,7 +142,7 @@ def test_handler_that_serves_by_itself_has_no_stack_but_the_line(python):
         """,
     )
     assert python.call("app,init", timeout=0.5) == [False, "timeout"]
-    python.nginx.log.wait("timed out after 50 ms, never polled")
+    python.nginx.log.wait("timed out after 500 ms, never polled")
 
 
 @pytest.mark.parametrize("name", ["QUIT", "TERM"])
