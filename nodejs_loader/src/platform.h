@@ -39,8 +39,9 @@ class Platform {
     std::string Init(const char *library);
 
     bool is_started_ = false;
-    // What Node.js returns is shared since 24, and not before.
-    std::shared_ptr<node::InitializationResult> result_;
+    // Unique before Node.js 24, shared since; to turn one into the other needs memory.
+    decltype(node::InitializeOncePerProcess(
+        {}, node::ProcessInitializationFlags::kNoFlags)) result_;
     node::MultiIsolatePlatform *v8_ = nullptr;
     std::vector<std::string> args_;
     std::vector<std::string> exec_args_;
